@@ -4,11 +4,12 @@
     python tools/generate_idl.py --check    fail with a diff if what is committed differs
 
 The messages come from betterproto2's compiler, fed with a descriptor set that is collected from flyteidl's pb2 modules
-(no proto file and no network is needed).  Three things are changed on the way:
+(no proto file and no network is needed).  Four things are changed on the way:
 
 * the methods' options and all comments are left out of the descriptors, so that the HTTP and OpenAPI annotation packages, which no
   message of ours uses, are not generated;
 * the folder `flyteidl/` is dissolved: `flyteidl.admin` becomes `flyteasync.idl.admin`;
+* deprecated fields do not warn;
 * messages inherit from `flyteasync.codec.Message` instead of `betterproto2.Message`.
 
 The method table (`methods.py`) and the typed stubs (`services.py`) are written from the service descriptors.
@@ -17,6 +18,7 @@ The method table (`methods.py`) and the typed stubs (`services.py`) are written 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
 import importlib
 import keyword
@@ -90,7 +92,9 @@ def descriptor_set() -> descriptor_pb2.FileDescriptorSet:
 def compile_messages(out: Path) -> None:
     """Run protoc with betterproto2's plug-in."""
     descriptors = descriptor_set()
-    with tempfile.NamedTemporaryFile(suffix=".bin") as file:
+    # The compiler formats its output with ruff, which reads the configuration of the working directory: have our own.
+    (out / "ruff.toml").write_text("line-length = 120\n")
+    with tempfile.NamedTemporaryFile(suffix=".bin") as file, contextlib.chdir(out):
         file.write(descriptors.SerializeToString())
         file.flush()
         status = protoc.main(
@@ -118,6 +122,9 @@ def move(compiled: Path, package: Path) -> None:
             text = re.sub(r"^from \.\.\.(message_pool|google) ", r"from ..\1 ", text, flags=re.M)
         if path == Path("__init__.py"):
             continue
+        # Servers set deprecated fields, so reading one must not warn; asking each message would cost time, too.
+        text = re.sub(r"\n    def __post_init__\(self\) -> None:\n(?:        .*\n)+", "", text)
+        text = text.replace("import warnings\n", "")
         if "(betterproto2.Message)" in text:
             up = "." * (len(path.parts) + 1)
             text = text.replace("(betterproto2.Message)", "(_codec.Message)")

@@ -70,10 +70,7 @@ class CreateDownloadLinkRequest(_codec.Message):
     )
 
     expires_in: "datetime.timedelta | None" = betterproto2.field(
-        2,
-        betterproto2.TYPE_MESSAGE,
-        unwrap=lambda: __google__protobuf__.Duration,
-        optional=True,
+        2, betterproto2.TYPE_MESSAGE, unwrap=lambda: __google__protobuf__.Duration, optional=True
     )
 
     node_execution_id: "_core__.NodeExecutionIdentifier | None" = betterproto2.field(
@@ -81,45 +78,28 @@ class CreateDownloadLinkRequest(_codec.Message):
     )
 
 
-default_message_pool.register_message(
-    "flyteidl.service", "CreateDownloadLinkRequest", CreateDownloadLinkRequest
-)
+default_message_pool.register_message("flyteidl.service", "CreateDownloadLinkRequest", CreateDownloadLinkRequest)
 
 
 @dataclass(eq=False, repr=False)
 class CreateDownloadLinkResponse(_codec.Message):
-    signed_url: "list[str]" = betterproto2.field(
-        1, betterproto2.TYPE_STRING, repeated=True
-    )
+    signed_url: "list[str]" = betterproto2.field(1, betterproto2.TYPE_STRING, repeated=True)
 
     expires_at: "datetime.datetime | None" = betterproto2.field(
-        2,
-        betterproto2.TYPE_MESSAGE,
-        unwrap=lambda: __google__protobuf__.Timestamp,
-        optional=True,
+        2, betterproto2.TYPE_MESSAGE, unwrap=lambda: __google__protobuf__.Timestamp, optional=True
     )
 
-    pre_signed_urls: "PreSignedUrLs | None" = betterproto2.field(
-        3, betterproto2.TYPE_MESSAGE, optional=True
-    )
+    pre_signed_urls: "PreSignedUrLs | None" = betterproto2.field(3, betterproto2.TYPE_MESSAGE, optional=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.is_set("signed_url"):
-            warnings.warn(
-                "CreateDownloadLinkResponse.signed_url is deprecated",
-                DeprecationWarning,
-            )
+            warnings.warn("CreateDownloadLinkResponse.signed_url is deprecated", DeprecationWarning)
         if self.is_set("expires_at"):
-            warnings.warn(
-                "CreateDownloadLinkResponse.expires_at is deprecated",
-                DeprecationWarning,
-            )
+            warnings.warn("CreateDownloadLinkResponse.expires_at is deprecated", DeprecationWarning)
 
 
-default_message_pool.register_message(
-    "flyteidl.service", "CreateDownloadLinkResponse", CreateDownloadLinkResponse
-)
+default_message_pool.register_message("flyteidl.service", "CreateDownloadLinkResponse", CreateDownloadLinkResponse)
 
 
 @dataclass(eq=False, repr=False)
@@ -127,10 +107,7 @@ class CreateDownloadLocationRequest(_codec.Message):
     native_url: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
 
     expires_in: "datetime.timedelta | None" = betterproto2.field(
-        2,
-        betterproto2.TYPE_MESSAGE,
-        unwrap=lambda: __google__protobuf__.Duration,
-        optional=True,
+        2, betterproto2.TYPE_MESSAGE, unwrap=lambda: __google__protobuf__.Duration, optional=True
     )
 
     def __post_init__(self) -> None:
@@ -148,16 +125,11 @@ class CreateDownloadLocationResponse(_codec.Message):
     signed_url: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
 
     expires_at: "datetime.datetime | None" = betterproto2.field(
-        2,
-        betterproto2.TYPE_MESSAGE,
-        unwrap=lambda: __google__protobuf__.Timestamp,
-        optional=True,
+        2, betterproto2.TYPE_MESSAGE, unwrap=lambda: __google__protobuf__.Timestamp, optional=True
     )
 
     def __post_init__(self) -> None:
-        warnings.warn(
-            "CreateDownloadLocationResponse is deprecated", DeprecationWarning
-        )
+        warnings.warn("CreateDownloadLocationResponse is deprecated", DeprecationWarning)
         super().__post_init__()
 
 
@@ -175,10 +147,7 @@ class CreateUploadLocationRequest(_codec.Message):
     filename: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
 
     expires_in: "datetime.timedelta | None" = betterproto2.field(
-        4,
-        betterproto2.TYPE_MESSAGE,
-        unwrap=lambda: __google__protobuf__.Duration,
-        optional=True,
+        4, betterproto2.TYPE_MESSAGE, unwrap=lambda: __google__protobuf__.Duration, optional=True
     )
 
     content_md5: "bytes" = betterproto2.field(5, betterproto2.TYPE_BYTES)
@@ -190,9 +159,7 @@ class CreateUploadLocationRequest(_codec.Message):
     org: "str" = betterproto2.field(8, betterproto2.TYPE_STRING)
 
 
-default_message_pool.register_message(
-    "flyteidl.service", "CreateUploadLocationRequest", CreateUploadLocationRequest
-)
+default_message_pool.register_message("flyteidl.service", "CreateUploadLocationRequest", CreateUploadLocationRequest)
 
 
 @dataclass(eq=False, repr=False)
@@ -202,24 +169,15 @@ class CreateUploadLocationResponse(_codec.Message):
     native_url: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
 
     expires_at: "datetime.datetime | None" = betterproto2.field(
-        3,
-        betterproto2.TYPE_MESSAGE,
-        unwrap=lambda: __google__protobuf__.Timestamp,
-        optional=True,
+        3, betterproto2.TYPE_MESSAGE, unwrap=lambda: __google__protobuf__.Timestamp, optional=True
     )
 
     headers: "dict[str, str]" = betterproto2.field(
-        4,
-        betterproto2.TYPE_MAP,
-        map_meta=betterproto2.map_meta(
-            betterproto2.TYPE_STRING, betterproto2.TYPE_STRING
-        ),
+        4, betterproto2.TYPE_MAP, map_meta=betterproto2.map_meta(betterproto2.TYPE_STRING, betterproto2.TYPE_STRING)
     )
 
 
-default_message_pool.register_message(
-    "flyteidl.service", "CreateUploadLocationResponse", CreateUploadLocationResponse
-)
+default_message_pool.register_message("flyteidl.service", "CreateUploadLocationResponse", CreateUploadLocationResponse)
 
 
 @dataclass(eq=False, repr=False)
@@ -227,9 +185,7 @@ class GetDataRequest(_codec.Message):
     flyte_url: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
 
 
-default_message_pool.register_message(
-    "flyteidl.service", "GetDataRequest", GetDataRequest
-)
+default_message_pool.register_message("flyteidl.service", "GetDataRequest", GetDataRequest)
 
 
 @dataclass(eq=False, repr=False)
@@ -249,14 +205,10 @@ class GetDataResponse(_codec.Message):
         2, betterproto2.TYPE_MESSAGE, optional=True, group="data"
     )
 
-    literal: "_core__.Literal | None" = betterproto2.field(
-        3, betterproto2.TYPE_MESSAGE, optional=True, group="data"
-    )
+    literal: "_core__.Literal | None" = betterproto2.field(3, betterproto2.TYPE_MESSAGE, optional=True, group="data")
 
 
-default_message_pool.register_message(
-    "flyteidl.service", "GetDataResponse", GetDataResponse
-)
+default_message_pool.register_message("flyteidl.service", "GetDataResponse", GetDataResponse)
 
 
 @dataclass(eq=False, repr=False)
@@ -264,9 +216,7 @@ class OAuth2MetadataRequest(_codec.Message):
     pass
 
 
-default_message_pool.register_message(
-    "flyteidl.service", "OAuth2MetadataRequest", OAuth2MetadataRequest
-)
+default_message_pool.register_message("flyteidl.service", "OAuth2MetadataRequest", OAuth2MetadataRequest)
 
 
 @dataclass(eq=False, repr=False)
@@ -277,55 +227,34 @@ class OAuth2MetadataResponse(_codec.Message):
 
     token_endpoint: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
 
-    response_types_supported: "list[str]" = betterproto2.field(
-        4, betterproto2.TYPE_STRING, repeated=True
-    )
+    response_types_supported: "list[str]" = betterproto2.field(4, betterproto2.TYPE_STRING, repeated=True)
 
-    scopes_supported: "list[str]" = betterproto2.field(
-        5, betterproto2.TYPE_STRING, repeated=True
-    )
+    scopes_supported: "list[str]" = betterproto2.field(5, betterproto2.TYPE_STRING, repeated=True)
 
-    token_endpoint_auth_methods_supported: "list[str]" = betterproto2.field(
-        6, betterproto2.TYPE_STRING, repeated=True
-    )
+    token_endpoint_auth_methods_supported: "list[str]" = betterproto2.field(6, betterproto2.TYPE_STRING, repeated=True)
 
     jwks_uri: "str" = betterproto2.field(7, betterproto2.TYPE_STRING)
 
-    code_challenge_methods_supported: "list[str]" = betterproto2.field(
-        8, betterproto2.TYPE_STRING, repeated=True
-    )
+    code_challenge_methods_supported: "list[str]" = betterproto2.field(8, betterproto2.TYPE_STRING, repeated=True)
 
-    grant_types_supported: "list[str]" = betterproto2.field(
-        9, betterproto2.TYPE_STRING, repeated=True
-    )
+    grant_types_supported: "list[str]" = betterproto2.field(9, betterproto2.TYPE_STRING, repeated=True)
 
-    device_authorization_endpoint: "str" = betterproto2.field(
-        10, betterproto2.TYPE_STRING
-    )
+    device_authorization_endpoint: "str" = betterproto2.field(10, betterproto2.TYPE_STRING)
 
 
-default_message_pool.register_message(
-    "flyteidl.service", "OAuth2MetadataResponse", OAuth2MetadataResponse
-)
+default_message_pool.register_message("flyteidl.service", "OAuth2MetadataResponse", OAuth2MetadataResponse)
 
 
 @dataclass(eq=False, repr=False)
 class PreSignedUrLs(_codec.Message):
-    signed_url: "list[str]" = betterproto2.field(
-        1, betterproto2.TYPE_STRING, repeated=True
-    )
+    signed_url: "list[str]" = betterproto2.field(1, betterproto2.TYPE_STRING, repeated=True)
 
     expires_at: "datetime.datetime | None" = betterproto2.field(
-        2,
-        betterproto2.TYPE_MESSAGE,
-        unwrap=lambda: __google__protobuf__.Timestamp,
-        optional=True,
+        2, betterproto2.TYPE_MESSAGE, unwrap=lambda: __google__protobuf__.Timestamp, optional=True
     )
 
 
-default_message_pool.register_message(
-    "flyteidl.service", "PreSignedURLs", PreSignedUrLs
-)
+default_message_pool.register_message("flyteidl.service", "PreSignedURLs", PreSignedUrLs)
 
 
 @dataclass(eq=False, repr=False)
@@ -363,9 +292,7 @@ class UserInfoRequest(_codec.Message):
     pass
 
 
-default_message_pool.register_message(
-    "flyteidl.service", "UserInfoRequest", UserInfoRequest
-)
+default_message_pool.register_message("flyteidl.service", "UserInfoRequest", UserInfoRequest)
 
 
 @dataclass(eq=False, repr=False)
@@ -389,9 +316,7 @@ class UserInfoResponse(_codec.Message):
     )
 
 
-default_message_pool.register_message(
-    "flyteidl.service", "UserInfoResponse", UserInfoResponse
-)
+default_message_pool.register_message("flyteidl.service", "UserInfoResponse", UserInfoResponse)
 
 
 from ..google import protobuf as __google__protobuf__

@@ -216,7 +216,6 @@ __all__ = (
 )
 
 import datetime
-import warnings
 from dataclasses import dataclass
 
 import betterproto2
@@ -433,11 +432,6 @@ class Agent(_codec.Message):
 
     supported_task_categories: "list[TaskCategory]" = betterproto2.field(4, betterproto2.TYPE_MESSAGE, repeated=True)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.is_set("supported_task_types"):
-            warnings.warn("Agent.supported_task_types is deprecated", DeprecationWarning)
-
 
 default_message_pool.register_message("flyteidl.admin", "Agent", Agent)
 
@@ -472,10 +466,6 @@ class Auth(_codec.Message):
 
     kubernetes_service_account: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
 
-    def __post_init__(self) -> None:
-        warnings.warn("Auth is deprecated", DeprecationWarning)
-        super().__post_init__()
-
 
 default_message_pool.register_message("flyteidl.admin", "Auth", Auth)
 
@@ -485,10 +475,6 @@ class AuthRole(_codec.Message):
     assumable_iam_role: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
 
     kubernetes_service_account: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
-
-    def __post_init__(self) -> None:
-        warnings.warn("AuthRole is deprecated", DeprecationWarning)
-        super().__post_init__()
 
 
 default_message_pool.register_message("flyteidl.admin", "AuthRole", AuthRole)
@@ -602,11 +588,6 @@ class DeleteTaskRequest(_codec.Message):
     resource_meta: "bytes" = betterproto2.field(2, betterproto2.TYPE_BYTES)
 
     task_category: "TaskCategory | None" = betterproto2.field(3, betterproto2.TYPE_MESSAGE, optional=True)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.is_set("task_type"):
-            warnings.warn("DeleteTaskRequest.task_type is deprecated", DeprecationWarning)
 
 
 default_message_pool.register_message("flyteidl.admin", "DeleteTaskRequest", DeleteTaskRequest)
@@ -907,17 +888,6 @@ class ExecutionClosure(_codec.Message):
         14, betterproto2.TYPE_MESSAGE, optional=True
     )
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.is_set("outputs"):
-            warnings.warn("ExecutionClosure.outputs is deprecated", DeprecationWarning)
-        if self.is_set("abort_cause"):
-            warnings.warn("ExecutionClosure.abort_cause is deprecated", DeprecationWarning)
-        if self.is_set("output_data"):
-            warnings.warn("ExecutionClosure.output_data is deprecated", DeprecationWarning)
-        if self.is_set("computed_inputs"):
-            warnings.warn("ExecutionClosure.computed_inputs is deprecated", DeprecationWarning)
-
 
 default_message_pool.register_message("flyteidl.admin", "ExecutionClosure", ExecutionClosure)
 
@@ -1091,15 +1061,6 @@ class ExecutionSpec(_codec.Message):
         26, betterproto2.TYPE_MESSAGE, repeated=True
     )
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.is_set("inputs"):
-            warnings.warn("ExecutionSpec.inputs is deprecated", DeprecationWarning)
-        if self.is_set("auth_role"):
-            warnings.warn("ExecutionSpec.auth_role is deprecated", DeprecationWarning)
-        if self.is_set("tags"):
-            warnings.warn("ExecutionSpec.tags is deprecated", DeprecationWarning)
-
 
 default_message_pool.register_message("flyteidl.admin", "ExecutionSpec", ExecutionSpec)
 
@@ -1228,11 +1189,6 @@ class GetTaskLogsRequest(_codec.Message):
 
     task_category: "TaskCategory | None" = betterproto2.field(5, betterproto2.TYPE_MESSAGE, optional=True)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.is_set("task_type"):
-            warnings.warn("GetTaskLogsRequest.task_type is deprecated", DeprecationWarning)
-
 
 default_message_pool.register_message("flyteidl.admin", "GetTaskLogsRequest", GetTaskLogsRequest)
 
@@ -1263,11 +1219,6 @@ class GetTaskLogsResponseBody(_codec.Message):
     results: "list[str]" = betterproto2.field(1, betterproto2.TYPE_STRING, repeated=True)
 
     structured_lines: "list[LogLine]" = betterproto2.field(2, betterproto2.TYPE_MESSAGE, repeated=True)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.is_set("results"):
-            warnings.warn("GetTaskLogsResponseBody.results is deprecated", DeprecationWarning)
 
 
 default_message_pool.register_message("flyteidl.admin", "GetTaskLogsResponseBody", GetTaskLogsResponseBody)
@@ -1303,11 +1254,6 @@ class GetTaskMetricsRequest(_codec.Message):
 
     task_category: "TaskCategory | None" = betterproto2.field(7, betterproto2.TYPE_MESSAGE, optional=True)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.is_set("task_type"):
-            warnings.warn("GetTaskMetricsRequest.task_type is deprecated", DeprecationWarning)
-
 
 default_message_pool.register_message("flyteidl.admin", "GetTaskMetricsRequest", GetTaskMetricsRequest)
 
@@ -1329,11 +1275,6 @@ class GetTaskRequest(_codec.Message):
     task_category: "TaskCategory | None" = betterproto2.field(3, betterproto2.TYPE_MESSAGE, optional=True)
 
     output_prefix: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.is_set("task_type"):
-            warnings.warn("GetTaskRequest.task_type is deprecated", DeprecationWarning)
 
 
 default_message_pool.register_message("flyteidl.admin", "GetTaskRequest", GetTaskRequest)
@@ -1507,15 +1448,6 @@ class LaunchPlanSpec(_codec.Message):
 
     concurrency_policy: "ConcurrencyPolicy | None" = betterproto2.field(24, betterproto2.TYPE_MESSAGE, optional=True)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.is_set("role"):
-            warnings.warn("LaunchPlanSpec.role is deprecated", DeprecationWarning)
-        if self.is_set("auth"):
-            warnings.warn("LaunchPlanSpec.auth is deprecated", DeprecationWarning)
-        if self.is_set("auth_role"):
-            warnings.warn("LaunchPlanSpec.auth_role is deprecated", DeprecationWarning)
-
 
 default_message_pool.register_message("flyteidl.admin", "LaunchPlanSpec", LaunchPlanSpec)
 
@@ -1592,11 +1524,6 @@ class LiteralMapBlob(_codec.Message):
     values: "_core__.LiteralMap | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True, group="data")
 
     uri: "str | None" = betterproto2.field(2, betterproto2.TYPE_STRING, optional=True, group="data")
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.is_set("values"):
-            warnings.warn("LiteralMapBlob.values is deprecated", DeprecationWarning)
 
 
 default_message_pool.register_message("flyteidl.admin", "LiteralMapBlob", LiteralMapBlob)
@@ -1889,13 +1816,6 @@ class NodeExecutionClosure(_codec.Message):
 
     dynamic_job_spec_uri: "str" = betterproto2.field(12, betterproto2.TYPE_STRING)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.is_set("output_uri"):
-            warnings.warn("NodeExecutionClosure.output_uri is deprecated", DeprecationWarning)
-        if self.is_set("output_data"):
-            warnings.warn("NodeExecutionClosure.output_data is deprecated", DeprecationWarning)
-
 
 default_message_pool.register_message("flyteidl.admin", "NodeExecutionClosure", NodeExecutionClosure)
 
@@ -1961,13 +1881,6 @@ class NodeExecutionGetDataResponse(_codec.Message):
     )
 
     flyte_urls: "FlyteUrLs | None" = betterproto2.field(17, betterproto2.TYPE_MESSAGE, optional=True)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.is_set("inputs"):
-            warnings.warn("NodeExecutionGetDataResponse.inputs is deprecated", DeprecationWarning)
-        if self.is_set("outputs"):
-            warnings.warn("NodeExecutionGetDataResponse.outputs is deprecated", DeprecationWarning)
 
 
 default_message_pool.register_message("flyteidl.admin", "NodeExecutionGetDataResponse", NodeExecutionGetDataResponse)
@@ -2390,11 +2303,6 @@ class Resource(_codec.Message):
 
     agent_error: "AgentError | None" = betterproto2.field(7, betterproto2.TYPE_MESSAGE, optional=True)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.is_set("state"):
-            warnings.warn("Resource.state is deprecated", DeprecationWarning)
-
 
 default_message_pool.register_message("flyteidl.admin", "Resource", Resource)
 
@@ -2437,11 +2345,6 @@ class Schedule(_codec.Message):
     )
 
     kickoff_time_input_arg: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.is_set("cron_expression"):
-            warnings.warn("Schedule.cron_expression is deprecated", DeprecationWarning)
 
 
 default_message_pool.register_message("flyteidl.admin", "Schedule", Schedule)
@@ -2674,13 +2577,6 @@ class TaskExecutionClosure(_codec.Message):
 
     log_context: "_core__.LogContext | None" = betterproto2.field(19, betterproto2.TYPE_MESSAGE, optional=True)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.is_set("output_uri"):
-            warnings.warn("TaskExecutionClosure.output_uri is deprecated", DeprecationWarning)
-        if self.is_set("output_data"):
-            warnings.warn("TaskExecutionClosure.output_data is deprecated", DeprecationWarning)
-
 
 default_message_pool.register_message("flyteidl.admin", "TaskExecutionClosure", TaskExecutionClosure)
 
@@ -2722,13 +2618,6 @@ class TaskExecutionGetDataResponse(_codec.Message):
     full_outputs: "_core__.LiteralMap | None" = betterproto2.field(4, betterproto2.TYPE_MESSAGE, optional=True)
 
     flyte_urls: "FlyteUrLs | None" = betterproto2.field(5, betterproto2.TYPE_MESSAGE, optional=True)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.is_set("inputs"):
-            warnings.warn("TaskExecutionGetDataResponse.inputs is deprecated", DeprecationWarning)
-        if self.is_set("outputs"):
-            warnings.warn("TaskExecutionGetDataResponse.outputs is deprecated", DeprecationWarning)
 
 
 default_message_pool.register_message("flyteidl.admin", "TaskExecutionGetDataResponse", TaskExecutionGetDataResponse)
@@ -2871,10 +2760,6 @@ class UrlBlob(_codec.Message):
     url: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
 
     bytes: "int" = betterproto2.field(2, betterproto2.TYPE_INT64)
-
-    def __post_init__(self) -> None:
-        warnings.warn("UrlBlob is deprecated", DeprecationWarning)
-        super().__post_init__()
 
 
 default_message_pool.register_message("flyteidl.admin", "UrlBlob", UrlBlob)
@@ -3117,13 +3002,6 @@ class WorkflowExecutionGetDataResponse(_codec.Message):
     full_inputs: "_core__.LiteralMap | None" = betterproto2.field(3, betterproto2.TYPE_MESSAGE, optional=True)
 
     full_outputs: "_core__.LiteralMap | None" = betterproto2.field(4, betterproto2.TYPE_MESSAGE, optional=True)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.is_set("outputs"):
-            warnings.warn("WorkflowExecutionGetDataResponse.outputs is deprecated", DeprecationWarning)
-        if self.is_set("inputs"):
-            warnings.warn("WorkflowExecutionGetDataResponse.inputs is deprecated", DeprecationWarning)
 
 
 default_message_pool.register_message(

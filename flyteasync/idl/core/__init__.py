@@ -161,7 +161,6 @@ __all__ = (
 )
 
 import datetime
-import warnings
 from dataclasses import dataclass
 
 import betterproto2
@@ -915,11 +914,6 @@ class Container(_codec.Message):
         10, betterproto2.TYPE_ENUM, default_factory=lambda: ContainerArchitecture(0)
     )
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.is_set("config"):
-            warnings.warn("Container.config is deprecated", DeprecationWarning)
-
 
 default_message_pool.register_message("flyteidl.core", "Container", Container)
 
@@ -1586,11 +1580,6 @@ class Operand(_codec.Message):
     var: "str | None" = betterproto2.field(2, betterproto2.TYPE_STRING, optional=True, group="val")
 
     scalar: "Scalar | None" = betterproto2.field(3, betterproto2.TYPE_MESSAGE, optional=True, group="val")
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.is_set("primitive"):
-            warnings.warn("Operand.primitive is deprecated", DeprecationWarning)
 
 
 default_message_pool.register_message("flyteidl.core", "Operand", Operand)

@@ -24,7 +24,6 @@ __all__ = (
 )
 
 import datetime
-import warnings
 from dataclasses import dataclass
 
 import betterproto2
@@ -362,11 +361,6 @@ class TaskExecutionEvent(_codec.Message):
     )
 
     log_context: "_core__.LogContext | None" = betterproto2.field(22, betterproto2.TYPE_MESSAGE, optional=True)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.is_set("reason"):
-            warnings.warn("TaskExecutionEvent.reason is deprecated", DeprecationWarning)
 
 
 default_message_pool.register_message("flyteidl.event", "TaskExecutionEvent", TaskExecutionEvent)

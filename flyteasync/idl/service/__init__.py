@@ -23,7 +23,6 @@ __all__ = (
 )
 
 import datetime
-import warnings
 from dataclasses import dataclass
 
 import betterproto2
@@ -91,13 +90,6 @@ class CreateDownloadLinkResponse(_codec.Message):
 
     pre_signed_urls: "PreSignedUrLs | None" = betterproto2.field(3, betterproto2.TYPE_MESSAGE, optional=True)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.is_set("signed_url"):
-            warnings.warn("CreateDownloadLinkResponse.signed_url is deprecated", DeprecationWarning)
-        if self.is_set("expires_at"):
-            warnings.warn("CreateDownloadLinkResponse.expires_at is deprecated", DeprecationWarning)
-
 
 default_message_pool.register_message("flyteidl.service", "CreateDownloadLinkResponse", CreateDownloadLinkResponse)
 
@@ -109,10 +101,6 @@ class CreateDownloadLocationRequest(_codec.Message):
     expires_in: "datetime.timedelta | None" = betterproto2.field(
         2, betterproto2.TYPE_MESSAGE, unwrap=lambda: __google__protobuf__.Duration, optional=True
     )
-
-    def __post_init__(self) -> None:
-        warnings.warn("CreateDownloadLocationRequest is deprecated", DeprecationWarning)
-        super().__post_init__()
 
 
 default_message_pool.register_message(
@@ -127,10 +115,6 @@ class CreateDownloadLocationResponse(_codec.Message):
     expires_at: "datetime.datetime | None" = betterproto2.field(
         2, betterproto2.TYPE_MESSAGE, unwrap=lambda: __google__protobuf__.Timestamp, optional=True
     )
-
-    def __post_init__(self) -> None:
-        warnings.warn("CreateDownloadLocationResponse is deprecated", DeprecationWarning)
-        super().__post_init__()
 
 
 default_message_pool.register_message(

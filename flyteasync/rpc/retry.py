@@ -83,15 +83,14 @@ async def repeat(
     Raises:
         FlyteError: the error in the last Again, with a note of how many attempts were made; or what attempt raised.
     """
-    attempts = 1
+    made = 0
 
     async def numbered() -> T:
-        nonlocal attempts
-        if attempts == 1:
-            attempts = 2  # tenacity begins with an attempt; the first one was made already
-            raise failed
-        attempts += 1
-        return await attempt(attempts - 1)
+        nonlocal made
+        made += 1
+        if made == 1:
+            raise failed  # tenacity begins with an attempt, and the first one is over
+        return await attempt(made)
 
     def exhausted(state: tenacity.RetryCallState) -> bool:
         now = asyncio.get_running_loop().time()
@@ -99,7 +98,7 @@ async def repeat(
 
     def log(state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
-        logger.debug("%s: attempt %d failed, again in %.2f s: %s", what, attempts - 1, state.upcoming_sleep, error)
+        logger.debug("%s: attempt %d failed, again in %.2f s: %s", what, made, state.upcoming_sleep, error)
 
     retrying = tenacity.AsyncRetrying(
         # A predicate that is true of more would retry CancelledError (tenacity#529).
@@ -113,5 +112,5 @@ async def repeat(
     try:
         return await retrying(numbered)
     except Again as last:
-        last.error.add_note(f"gave up after {attempts - 1} attempts")
+        last.error.add_note(f"gave up after {made} attempts")
         raise last.error from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import anyio
 
@@ -34,5 +34,5 @@ def first_of(group: ExceptionGroup[Exception]) -> Exception:
     """The first exception of a group that is no group itself."""
     error: Exception = group
     while isinstance(error, ExceptionGroup):
-        error = cast("ExceptionGroup[Exception]", error).exceptions[0]
+        error = error.exceptions[0]
     return error

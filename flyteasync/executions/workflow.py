@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Self
 
 from typing_extensions import override
@@ -13,79 +12,19 @@ from ..deadline import Deadline, Duration, seconds
 from ..entities import TypedInterface
 from ..errors import FlytePreconditionFailed, FlyteTimeout, FlyteUsageError
 from ..idl import admin, core
-from ..watcher import TERMINAL_PHASES, Name
+from ..watcher import Name
 from ..watcher.plan import Phase
-from .base import ABORTED_CODE, TIMED_OUT_CODE, Data, RemoteExecutionBase, read_data
+from .base import Data, read_data
 from .context import Context
-from .node import FlyteNodeExecution
+from .snapshot import Snapshot, cut_short, merge
+from .state import WorkflowExecutionState
 from .tree import read_nodes
 
-CUT_SHORT_BYTES = 97
-"""Lists cut an error's text to 100 bytes, or up to three fewer where a character would be torn."""
 
-
-@dataclass(frozen=True)
-class Snapshot:
-    """All that an execution object shows, replaced in one assignment.
-
-    Attributes:
-        execution: the last message; its closure is there, if only with phase UNDEFINED.
-        data: the values, as far as loaded.
-        nodes: the node tree, by node id; empty until nodes were synced.
-        ordinal: tells which sync this came from; later-started syncs have higher ones.
-        existing: whether the server is known to have the execution.
-    """
-
-    execution: admin.Execution
-    data: Data = Data()
-    nodes: Mapping[str, FlyteNodeExecution] = field(default_factory=dict[str, FlyteNodeExecution])
-    ordinal: int = 0
-    existing: bool = False
-
-    @property
-    def closure(self) -> admin.ExecutionClosure:
-        """The closure, never None."""
-        closure = self.execution.closure
-        return closure if closure is not None else admin.ExecutionClosure()
-
-    @property
-    def phase(self) -> Phase:
-        """The phase."""
-        return Phase(self.closure.phase)
-
-    @property
-    def done(self) -> bool:
-        """Whether the phase is terminal."""
-        return self.phase in TERMINAL_PHASES
-
-
-def merge(current: Snapshot, new: Snapshot) -> Snapshot:
-    """What to show after a reply: never older than what is shown, and never back from a terminal phase.
-
-    Two concurrent calls may lose one another's writes in flyteadmin, so that an execution that was finished seems to
-    run again; the first terminal phase that was seen is the truth.
-    """
-    older, newer = (current, new) if new.ordinal >= current.ordinal else (new, current)
-    execution = current.execution if current.done and (not new.done or new.phase != current.phase) else newer.execution
-    data = Data(
-        newer.data.inputs if newer.data.inputs is not None else older.data.inputs,
-        newer.data.outputs if newer.data.outputs is not None else older.data.outputs,
-        newer.data.unreadable or older.data.unreadable,
-    )
-    return Snapshot(execution, data, newer.nodes or older.nodes, newer.ordinal, existing=True)
-
-
-def cut_short(execution: admin.Execution) -> bool:
-    """Whether the error's text may be the beginning only, as in lists."""
-    error = execution.closure.error if execution.closure is not None else None
-    return error is not None and len(error.message.encode()) >= CUT_SHORT_BYTES
-
-
-class FlyteWorkflowExecution(RemoteExecutionBase):
+class FlyteWorkflowExecution(WorkflowExecutionState):
     """An execution of a workflow, a launch plan or a single task.
 
     Properties show the last snapshot and never do I/O; `sync` and `wait` renew it and return the same object.
-    Executions are equal, and hash alike, if their identifiers are equal.
     """
 
     def __init__(
@@ -115,7 +54,7 @@ class FlyteWorkflowExecution(RemoteExecutionBase):
         self._interface = interface
         self._name = Name.of(id)
         self._ordinals = itertools.count(1)
-        self._snapshot = Snapshot(
+        self._state = Snapshot(
             admin.Execution(id=id, spec=spec, closure=closure if closure is not None else admin.ExecutionClosure()),
             existing=existing,
         )
@@ -137,79 +76,15 @@ class FlyteWorkflowExecution(RemoteExecutionBase):
             existing=True,
         )
 
-    # What the last snapshot shows ...
-
-    @property
-    def id(self) -> core.WorkflowExecutionIdentifier:
-        """Project, domain and name."""
-        return self._snapshot.execution.id or core.WorkflowExecutionIdentifier()
-
-    @property
-    def spec(self) -> admin.ExecutionSpec:
-        """What was launched, and how."""
-        spec = self._snapshot.execution.spec
-        return spec if spec is not None else admin.ExecutionSpec()
-
-    @property
-    def closure(self) -> admin.ExecutionClosure:
-        """How far it is; with phase UNDEFINED before the first sync of a launched execution, never None."""
-        return self._snapshot.closure
-
-    @property
-    def node_executions(self) -> Mapping[str, FlyteNodeExecution]:
-        """The top level of the node tree by node id; empty until `sync(sync_nodes=True)`."""
-        return self._snapshot.nodes
-
     @property
     @override
-    def is_done(self) -> bool:
-        """Whether the execution is in a terminal phase, as of the last sync."""
-        return self._snapshot.done
-
-    @property
-    def is_successful(self) -> bool:
-        """Whether the execution is known to have succeeded."""
-        return self._snapshot.phase is Phase.SUCCEEDED
-
-    @property
-    @override
-    def error(self) -> core.ExecutionError | None:
-        """Why the execution failed, was aborted or timed out; None if it succeeded.
-
-        Raises:
-            FlyteAssertion: the execution is in progress.
-        """
-        self._require_done()
-        snapshot = self._snapshot
-        if snapshot.phase is Phase.SUCCEEDED:
-            return None
-        if snapshot.closure.error is not None:
-            return snapshot.closure.error
-        if snapshot.phase is Phase.ABORTED:
-            abort = snapshot.closure.abort_metadata
-            cause = abort.cause if abort is not None else ""
-            return core.ExecutionError(code=ABORTED_CODE, message=cause or "the execution was aborted")
-        code = TIMED_OUT_CODE if snapshot.phase is Phase.TIMED_OUT else "Unknown"
-        return core.ExecutionError(code=code, message=f"the execution ended as {snapshot.phase.name}")
-
-    @property
-    @override
-    def _data(self) -> Data:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return self._snapshot.data
+    def _snapshot(self) -> Snapshot:
+        return self._state
 
     @property
     def execution_url(self) -> str:
         """Where Flyte's console shows this execution."""
         return self._context.console_url(self._name)
-
-    def to_flyte_idl(self) -> admin.Execution:
-        """The last message."""
-        return self._snapshot.execution
-
-    @override
-    def short_string(self) -> str:
-        """Name and phase."""
-        return f"{self._name} ({self._snapshot.phase.name})"
 
     # What asks the server ...
 
@@ -322,7 +197,7 @@ class FlyteWorkflowExecution(RemoteExecutionBase):
             new = replace(new, data=await self._load(new))
         if nodes:
             new = replace(new, nodes=await read_nodes(self._context, self._name, self._snapshot.nodes))
-        self._snapshot = merge(self._snapshot, new)
+        self._state = merge(self._snapshot, new)
 
     async def _load(self, snapshot: Snapshot) -> Data:
         answer = await self._context.admin.get_execution_data(
@@ -338,9 +213,3 @@ class FlyteWorkflowExecution(RemoteExecutionBase):
             variables=(None, None) if interface is None else (interface.inputs, interface.outputs),
             hints=self._type_hints,
         )
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, FlyteWorkflowExecution) and other._name == self._name
-
-    def __hash__(self) -> int:
-        return hash(self._name)

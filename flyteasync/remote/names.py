@@ -23,7 +23,7 @@ def check_name(name: str, what: str = "execution_name") -> str:
         raise FlyteInvalidInputException(f"{what} {name!r} has {len(name)} characters; at most {LONGEST} are allowed")
     if not _VALID.fullmatch(name):
         raise FlyteInvalidInputException(
-            f"{what} {name!r} is not valid: a lower-case letter, then lower-case letters, digits and hyphens are allowed"
+            f"{what} {name!r} is not valid: it takes a lower-case letter, then lower-case letters, digits and hyphens"
         )
     return name
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Literal, Self
 
+import anyio
+
 from ..config import Config
 from ..deadline import Duration, seconds
 from ..errors import FlyteInvalidInputException
@@ -18,6 +20,9 @@ from .connection import Connector
 from .launch import Launching
 
 MAX_CONCURRENT_RPCS = 200
+
+CLOSING_LIMIT = 5.0
+"""Seconds after its grace at which leaving an `async with` block no longer waits for the connection to close."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +41,8 @@ class Readiness:
 class FlyteRemote(Launching):
     """A Flyte backend, seen from an async program.
 
-    Constructing one opens nothing, starts nothing and warns about nothing; the connection is made by the first call, and
-    belongs to the event loop of that call. `aclose` it, or use it as an async context manager.
+    Constructing one opens nothing, starts nothing and warns about nothing; the connection is made by the first call,
+    and belongs to the event loop of that call. `aclose` it, or use it as an async context manager.
     """
 
     def __init__(
@@ -156,7 +161,9 @@ class FlyteRemote(Launching):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         # Nobody is left to receive the replies of a block that failed or was cancelled.
-        await self.aclose(grace=0 if kind is not None else 1.0)
+        grace = 0.0 if kind is not None else 1.0
+        with anyio.move_on_after(grace + CLOSING_LIMIT, shield=True):
+            await self.aclose(grace)
 
     def __repr__(self) -> str:
         scope = "/".join(part for part in (self._default_project, self._default_domain) if part)

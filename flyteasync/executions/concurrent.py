@@ -32,7 +32,7 @@ async def map_concurrently(function: Callable[[T], Coroutine[Any, Any, R]], item
 
 def first_of(group: ExceptionGroup[Exception]) -> Exception:
     """The first exception of a group that is no group itself."""
-    error: Exception = group
+    error: Exception | ExceptionGroup[Exception] = group
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
     return error

@@ -18,41 +18,45 @@ from .snapshot import Snapshot
 class WorkflowExecutionState(RemoteExecutionBase):
     """Properties over the last snapshot; executions are equal, and hash alike, if their identifiers are equal."""
 
+    facade: object | None = None
+    """The blocking object that shows this execution; kept here so that there is one, made by `flyteasync.sync`."""
+
     @property
     @abstractmethod
-    def _snapshot(self) -> Snapshot: ...
+    def snapshot(self) -> Snapshot:
+        """All that the properties show, at one moment."""
 
     @property
     def id(self) -> core.WorkflowExecutionIdentifier:
         """Project, domain and name."""
-        return self._snapshot.execution.id or core.WorkflowExecutionIdentifier()
+        return self.snapshot.execution.id or core.WorkflowExecutionIdentifier()
 
     @property
     def spec(self) -> admin.ExecutionSpec:
         """What was launched, and how."""
-        spec = self._snapshot.execution.spec
+        spec = self.snapshot.execution.spec
         return spec if spec is not None else admin.ExecutionSpec()
 
     @property
     def closure(self) -> admin.ExecutionClosure:
         """How far it is; with phase UNDEFINED before the first sync of a launched execution, never None."""
-        return self._snapshot.closure
+        return self.snapshot.closure
 
     @property
     def node_executions(self) -> Mapping[str, FlyteNodeExecution]:
         """The top level of the node tree by node id; empty until `sync(sync_nodes=True)`."""
-        return self._snapshot.nodes
+        return self.snapshot.nodes
 
     @property
     @override
     def is_done(self) -> bool:
         """Whether the execution is in a terminal phase, as of the last sync."""
-        return self._snapshot.done
+        return self.snapshot.done
 
     @property
     def is_successful(self) -> bool:
         """Whether the execution is known to have succeeded."""
-        return self._snapshot.phase is Phase.SUCCEEDED
+        return self.snapshot.phase is Phase.SUCCEEDED
 
     @property
     @override
@@ -63,7 +67,7 @@ class WorkflowExecutionState(RemoteExecutionBase):
             FlyteAssertion: the execution is in progress.
         """
         self._require_done()
-        snapshot = self._snapshot
+        snapshot = self.snapshot
         if snapshot.phase is Phase.SUCCEEDED:
             return None
         if snapshot.closure.error is not None:
@@ -78,16 +82,16 @@ class WorkflowExecutionState(RemoteExecutionBase):
     @property
     @override
     def _data(self) -> Data:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return self._snapshot.data
+        return self.snapshot.data
 
     def to_flyte_idl(self) -> admin.Execution:
         """The last message."""
-        return self._snapshot.execution
+        return self.snapshot.execution
 
     @override
     def short_string(self) -> str:
         """Name and phase."""
-        return f"{Name.of(self.id)} ({self._snapshot.phase.name})"
+        return f"{Name.of(self.id)} ({self.snapshot.phase.name})"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, WorkflowExecutionState) and Name.of(other.id) == Name.of(self.id)

@@ -78,7 +78,8 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
 
     @property
     @override
-    def _snapshot(self) -> Snapshot:
+    def snapshot(self) -> Snapshot:
+        """All that the properties show, at one moment."""
         return self._state
 
     @property
@@ -137,13 +138,13 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
         """
         ceiling = None if poll_interval is None else seconds(poll_interval, "poll_interval")
         limit = None if timeout is None else seconds(timeout)
-        if not self._snapshot.done:
+        if not self.snapshot.done:
             ordinal = next(self._ordinals)
             execution = await (self._look_once() if limit == 0 else self._finished(limit, ceiling))
-        elif self._snapshot.data.inputs is not None and not sync_nodes:
+        elif self.snapshot.data.inputs is not None and not sync_nodes:
             return self
         else:
-            ordinal, execution = next(self._ordinals), self._snapshot.execution
+            ordinal, execution = next(self._ordinals), self.snapshot.execution
         await self._absorb(execution, ordinal, nodes=sync_nodes)
         return self
 
@@ -186,18 +187,18 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
 
     async def _finished(self, limit: float | None, ceiling: float | None) -> admin.Execution:
         execution = await self._context.watcher.wait(
-            self._name, deadline=Deadline.after(limit), ceiling=ceiling, known=self._snapshot.existing
+            self._name, deadline=Deadline.after(limit), ceiling=ceiling, known=self.snapshot.existing
         )
         return await self._get() if cut_short(execution) else execution
 
     async def _absorb(self, execution: admin.Execution, ordinal: int, *, nodes: bool) -> None:
         """Load what an execution's message refers to, and show all of it at once."""
-        new = Snapshot(execution, self._snapshot.data, ordinal=ordinal)
+        new = Snapshot(execution, self.snapshot.data, ordinal=ordinal)
         if new.data.inputs is None or (new.phase is Phase.SUCCEEDED and new.data.outputs is None):
             new = replace(new, data=await self._load(new))
         if nodes:
-            new = replace(new, nodes=await read_nodes(self._context, self._name, self._snapshot.nodes))
-        self._state = merge(self._snapshot, new)
+            new = replace(new, nodes=await read_nodes(self._context, self._name, self.snapshot.nodes))
+        self._state = merge(self.snapshot, new)
 
     async def _load(self, snapshot: Snapshot) -> Data:
         answer = await self._context.admin.get_execution_data(

@@ -84,6 +84,11 @@ class Connector:
         """Whether `aclose` was called."""
         return self._closed
 
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection to close."""
+        return self._connection is not None
+
     def get(self) -> Connection:
         """The connection of the running loop.
 

@@ -144,6 +144,11 @@ class FlyteRemote(Launching):
         """Whether this remote can be used, told without I/O: False once it is closed."""
         return not self._connector.closed
 
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection to close."""
+        return self._connector.connected
+
     async def aclose(self, grace: Duration = 1.0) -> None:
         """Close the connection of this remote and all its views; closing twice is no error.
 

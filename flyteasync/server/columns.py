@@ -39,7 +39,11 @@ class Kind:
     parse: Callable[[str], Any]
 
 
-_GO_UNITS = {"ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
+_GO_UNITS = {"ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6} | {
+    "s": 10**9,
+    "m": 60 * 10**9,
+    "h": 3600 * 10**9,
+}
 _GO_DURATION = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
 
 
@@ -96,10 +100,8 @@ class Column:
             raise database_error(f'invalid input syntax for type {self.kind.name}: "{text}"') from None
 
 
-def _columns(base: bool = True, **kinds: Kind) -> Mapping[str, Column]:
-    if base:
-        kinds = {"id": INTEGER, "created_at": TIME, "updated_at": TIME, "deleted_at": TIME} | kinds
-    return {name: Column(name, kind, _reader(name, kind)) for name, kind in kinds.items()}
+def _columns(**kinds: Kind) -> Mapping[str, Column]:
+    return {name: Column(name, kind, _reader(name, kind)) for name, kind in (_BASE | kinds).items()}
 
 
 def _reader(name: str, kind: Kind) -> Callable[[Any], Any]:
@@ -115,6 +117,7 @@ def _nanoseconds(value: timedelta | None) -> int | None:
     return None if value is None else value // timedelta(microseconds=1) * 1000
 
 
+_BASE = {"id": INTEGER, "created_at": TIME, "updated_at": TIME, "deleted_at": TIME}
 _EXECUTION_KEY = {"execution_project": TEXT, "execution_domain": TEXT, "execution_name": TEXT}
 _ENTITY_KEY = {"project": TEXT, "domain": TEXT, "name": TEXT, "version": TEXT}
 
@@ -200,4 +203,3 @@ COLUMNS: Mapping[Entity, Mapping[str, Column]] = {
     Entity.ADMIN_TAG: _columns(name=TEXT),
 }
 """Every table that can be filtered on today, by entity."""
-

@@ -61,12 +61,12 @@ def compile_workflow(
     references = References(tasks, plans, known)
     errors: list[str] = []
     primary = _compile(template, references, errors)
-    compiled_parts = [_compile(part, references, errors) for part in sub_workflows]
+    parts = [_compile(part, references, errors) for part in sub_workflows]
     if errors:
         raise CompileError(errors)
     return core.CompiledWorkflowClosure(
         primary=primary,
-        sub_workflows=compiled_parts,
+        sub_workflows=[part for part in parts if part is not None],
         tasks=[core.CompiledTask(template=task) for task in tasks.values()],
         launch_plans=[
             core.CompiledLaunchPlan(
@@ -320,9 +320,7 @@ class _Binder:
                 self._mismatch(expected, "")
                 return set()
 
-    def _check_union(
-        self, binding: core.BindingData, expected: core.LiteralType, union: core.UnionType
-    ) -> set[str]:
+    def _check_union(self, binding: core.BindingData, expected: core.LiteralType, union: core.UnionType) -> set[str]:
         """A list or map may go to a union if exactly one variant takes it."""
         matches: list[tuple[core.LiteralType, set[str]]] = []
         for variant in union.variants:

@@ -65,9 +65,7 @@ def _check_type(name: str, literal: core.Literal, parameter: core.Parameter) -> 
         raise invalid(f"Failed to validate literal type for [{name}] with err: {UNKNOWN_TYPE}")
     declared = _type_of(parameter.var)
     if not castable(kind, declared):
-        raise invalid(
-            f"invalid {name} input wrong type. Expected {proto_text(declared)}, but got {proto_text(kind)}"
-        )
+        raise invalid(f"invalid {name} input wrong type. Expected {proto_text(declared)}, but got {proto_text(kind)}")
 
 
 def _is_open(kind: core.LiteralType) -> bool:
@@ -115,8 +113,7 @@ def _check_default(name: str, parameter: core.Parameter, variables: Variables) -
     given, declared = _type_of(parameter.var), _type_of(variables[name])
     if not castable(given, declared):
         raise invalid(
-            f"invalid default_input wrong type {name}, expected {proto_text(given)}, "
-            f"got {proto_text(declared)} instead"
+            f"invalid default_input wrong type {name}, expected {proto_text(given)}, got {proto_text(declared)} instead"
         )
 
 

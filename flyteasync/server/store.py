@@ -32,22 +32,24 @@ from .rows import (
 
 K = TypeVar("K", bound=Hashable)
 R = TypeVar("R", bound=Row)
+K_in = TypeVar("K_in", bound=Hashable, contravariant=True)
+R_out = TypeVar("R_out", bound=Row, covariant=True)
 
 
-class Group(Protocol[R]):
+class Group(Protocol[R_out]):
     """Some rows of a table in the order of their insertion."""
 
     def __len__(self) -> int: ...
 
-    def __iter__(self) -> Iterator[R]: ...
+    def __iter__(self) -> Iterator[R_out]: ...
 
-    def __reversed__(self) -> Iterator[R]: ...
+    def __reversed__(self) -> Iterator[R_out]: ...
 
 
-class Table(Protocol[K, R]):
+class Table(Protocol[K_in, R]):
     """Rows by primary key."""
 
-    def get(self, key: K) -> R | None:
+    def get(self, key: K_in) -> R | None:
         """The row of that key, or None."""
         ...
 
@@ -80,8 +82,8 @@ class Store(Protocol):
     """Everything that the server knows.
 
     Groups: tasks, workflows and launch plans by (project, domain) and by (project, domain, name); executions by
-    (project, domain); tags by the execution's name alone, as the real join does; node executions by (execution's key, parent's id or None) and by (execution's key,); task
-    executions by their node's key.
+    (project, domain); tags by (the execution's name,) alone, as the real join does; node executions by (execution's
+    key, parent's id or None) and by (execution's key,); task executions by their node's key.
     """
 
     @property

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
+from typing import Any, cast
 
 import betterproto2
 
@@ -101,14 +102,16 @@ def _is_super_schema(value: core.LiteralType, declared: core.LiteralType) -> boo
     return _schema_covers(value.metadata.to_dict(), declared.metadata.to_dict())
 
 
-def _schema_covers(value: object, declared: object) -> bool:
-    match value, declared:
-        case {"properties": dict() as have}, {"properties": dict() as want}:
-            return all(name in have and _schema_covers(have[name], part) for name, part in want.items())
-        case {"type": kind}, {"type": wanted}:
-            return kind == wanted
-        case _:
-            return value == declared
+def _schema_covers(value: Any, declared: Any) -> bool:
+    if not isinstance(value, dict) or not isinstance(declared, dict):
+        return bool(value == declared)
+    have, want = cast("dict[str, Any]", value), cast("dict[str, Any]", declared)
+    if "properties" not in have or "properties" not in want:
+        return have.get("type") == want.get("type") if "type" in have and "type" in want else have == want
+    properties = have["properties"]
+    return all(
+        name in properties and _schema_covers(properties[name], part) for name, part in want["properties"].items()
+    )
 
 
 def _bare(kind: core.LiteralType) -> core.LiteralType:
@@ -141,9 +144,7 @@ def _casts_to_schema(value: core.LiteralType, declared: core.SchemaType) -> bool
     return all(_column_matches(column.type, types.get(column.name)) for column in declared.columns)
 
 
-def _column_matches(
-    schema: core.SchemaTypeSchemaColumnSchemaColumnType, dataset: core.LiteralType | None
-) -> bool:
+def _column_matches(schema: core.SchemaTypeSchemaColumnSchemaColumnType, dataset: core.LiteralType | None) -> bool:
     return dataset is not None and dataset.simple is not None and _SCHEMA_COLUMNS.get(schema) == dataset.simple
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import betterproto2
 
@@ -88,7 +88,7 @@ def _follow(literal: core.Literal, kind: str, step: object, path: str) -> core.L
     raise FlyteValueException(f"{path} is neither a list nor a map that {step!r} could be looked up in")
 
 
-def _follow_struct(value: Value, steps: list[object], path: str) -> core.Literal:
+def _follow_struct(value: Value, steps: Sequence[object], path: str) -> core.Literal:
     """Look an attribute up in a struct, as dataclasses were written before msgpack."""
     for step in steps:
         inner: Value | None = None

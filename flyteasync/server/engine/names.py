@@ -8,6 +8,9 @@ from ..rows import ExecutionKey
 
 MAX_NODE_ID = 20
 
+_ALPHABET = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", "abcdefghijklmnopqrstuvwxyz123456")
+# The propeller's own base 32, in characters that Kubernetes takes in names.
+
 
 def unique_node_id(spec_node_id: str) -> str:
     """The id of a top-level node's execution: its id in the workflow, hashed if that is too long."""
@@ -17,15 +20,9 @@ def unique_node_id(spec_node_id: str) -> str:
 def _hashed(text: str) -> str:
     digest = 0x811C9DC5
     for byte in text.encode():
-        digest = (digest * 0x01000193 & 0xFFFFFFFF) ^ byte
-    encoded = _base32(digest.to_bytes(4, "big"))
-    return f"f{encoded}"
-
-
-def _base32(data: bytes) -> str:
-    # The propeller's own alphabet: lower case letters first, so that a pod's name may contain it.
-    standard = base64.b32encode(data).decode().rstrip("=")
-    return standard.translate(str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", "abcdefghijklmnopqrstuvwxyz234567"))
+        digest = (digest ^ byte) * 0x01000193 & 0xFFFFFFFF
+    encoded = base64.b32encode(digest.to_bytes(4, "big")).decode().rstrip("=")
+    return "f" + encoded.translate(_ALPHABET)
 
 
 def node_input_uri(execution: ExecutionKey, node_id: str) -> str:

@@ -1,6 +1,6 @@
 """Every exception that the package raises, cut by what a caller can do about it.
 
-    FlyteError                                  root; carries method, status, identifier, error_code, retryable, http_status
+    FlyteError                                  root; carries method, status, identifier, retryable, http_status
     ├── FlyteUserException                      the request is wrong: change it
     │   ├── FlyteTypeException (TypeError)            a value of the wrong type
     │   ├── FlyteValueException (ValueError)          a value that is not there or not allowed

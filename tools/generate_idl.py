@@ -6,8 +6,8 @@
 The messages come from betterproto2's compiler, fed with a descriptor set that is collected from flyteidl's pb2 modules
 (no proto file and no network is needed).  Four things are changed on the way:
 
-* the methods' options and all comments are left out of the descriptors, so that the HTTP and OpenAPI annotation packages, which no
-  message of ours uses, are not generated;
+* the methods' options and all comments are left out of the descriptors, so that the HTTP and OpenAPI annotation
+  packages, which no message of ours uses, are not generated;
 * the folder `flyteidl/` is dissolved: `flyteidl.admin` becomes `flyteasync.idl.admin`;
 * deprecated fields do not warn;
 * messages inherit from `flyteasync.codec.Message` instead of `betterproto2.Message`.
@@ -92,6 +92,7 @@ def descriptor_set() -> descriptor_pb2.FileDescriptorSet:
 def compile_messages(out: Path) -> None:
     """Run protoc with betterproto2's plug-in."""
     descriptors = descriptor_set()
+    plugin = Path(sys.executable).parent / "protoc-gen-python_betterproto2"
     # The compiler formats its output with ruff, which reads the configuration of the working directory: have our own.
     (out / "ruff.toml").write_text("line-length = 120\n")
     with tempfile.NamedTemporaryFile(suffix=".bin") as file, contextlib.chdir(out):
@@ -101,7 +102,7 @@ def compile_messages(out: Path) -> None:
             [
                 "protoc",
                 f"--descriptor_set_in={file.name}",
-                f"--plugin=protoc-gen-python_betterproto2={Path(sys.executable).parent / 'protoc-gen-python_betterproto2'}",
+                f"--plugin=protoc-gen-python_betterproto2={plugin}",
                 f"--python_betterproto2_out={out}",
                 "--python_betterproto2_opt=client_generation=none",
                 *(file.name for file in descriptors.file if file.name.startswith("flyteidl/")),
@@ -119,7 +120,7 @@ def move(compiled: Path, package: Path) -> None:
         text = source.read_text()
         if path.parts[0] == "flyteidl":
             path = Path(*path.parts[1:])
-            text = re.sub(r"^from \.\.\.(message_pool|google) ", r"from ..\1 ", text, flags=re.M)
+            text = re.sub(r"^from \.\.\.(message_pool|google) ", r"from ..\1 ", text, flags=re.MULTILINE)
         if path == Path("__init__.py"):
             continue
         # Servers set deprecated fields, so reading one must not warn; asking each message would cost time, too.
@@ -128,7 +129,9 @@ def move(compiled: Path, package: Path) -> None:
         if "(betterproto2.Message)" in text:
             up = "." * (len(path.parts) + 1)
             text = text.replace("(betterproto2.Message)", "(_codec.Message)")
-            text = text.replace("import betterproto2\n", f"import betterproto2\n\nfrom {up} import codec as _codec\n", 1)
+            text = text.replace(
+                "import betterproto2\n", f"import betterproto2\n\nfrom {up} import codec as _codec\n", 1
+            )
         target = package / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text)
@@ -228,8 +231,8 @@ def services_module() -> str:
             f"class {service.name}:",
             f'    """The RPCs of `{service.full_name}`.',
             "",
-            "    Every method takes the request message and, optionally, a deadline for the whole call with its retries;",
-            "    it costs one RPC when nothing has to be retried, and raises a `flyteasync.errors.FlyteError`.",
+            "    Every method takes the request message and, optionally, a deadline for the whole call with its",
+            "    retries; it costs one RPC when nothing has to be retried, and raises a `FlyteError`.",
             '    """',
             "",
             "    def __init__(self, caller: Caller) -> None:",

@@ -23,8 +23,8 @@ class Caller(Protocol):
 class AdminService:
     """The RPCs of `flyteidl.service.AdminService`.
 
-    Every method takes the request message and, optionally, a deadline for the whole call with its retries;
-    it costs one RPC when nothing has to be retried, and raises a `flyteasync.errors.FlyteError`.
+    Every method takes the request message and, optionally, a deadline for the whole call with its
+    retries; it costs one RPC when nothing has to be retried, and raises a `FlyteError`.
     """
 
     def __init__(self, caller: Caller) -> None:
@@ -258,8 +258,8 @@ class AdminService:
 class DataProxyService:
     """The RPCs of `flyteidl.service.DataProxyService`.
 
-    Every method takes the request message and, optionally, a deadline for the whole call with its retries;
-    it costs one RPC when nothing has to be retried, and raises a `flyteasync.errors.FlyteError`.
+    Every method takes the request message and, optionally, a deadline for the whole call with its
+    retries; it costs one RPC when nothing has to be retried, and raises a `FlyteError`.
     """
 
     def __init__(self, caller: Caller) -> None:
@@ -285,8 +285,8 @@ class DataProxyService:
 class SignalService:
     """The RPCs of `flyteidl.service.SignalService`.
 
-    Every method takes the request message and, optionally, a deadline for the whole call with its retries;
-    it costs one RPC when nothing has to be retried, and raises a `flyteasync.errors.FlyteError`.
+    Every method takes the request message and, optionally, a deadline for the whole call with its
+    retries; it costs one RPC when nothing has to be retried, and raises a `FlyteError`.
     """
 
     def __init__(self, caller: Caller) -> None:
@@ -308,8 +308,8 @@ class SignalService:
 class AuthMetadataService:
     """The RPCs of `flyteidl.service.AuthMetadataService`.
 
-    Every method takes the request message and, optionally, a deadline for the whole call with its retries;
-    it costs one RPC when nothing has to be retried, and raises a `flyteasync.errors.FlyteError`.
+    Every method takes the request message and, optionally, a deadline for the whole call with its
+    retries; it costs one RPC when nothing has to be retried, and raises a `FlyteError`.
     """
 
     def __init__(self, caller: Caller) -> None:
@@ -327,8 +327,8 @@ class AuthMetadataService:
 class IdentityService:
     """The RPCs of `flyteidl.service.IdentityService`.
 
-    Every method takes the request message and, optionally, a deadline for the whole call with its retries;
-    it costs one RPC when nothing has to be retried, and raises a `flyteasync.errors.FlyteError`.
+    Every method takes the request message and, optionally, a deadline for the whole call with its
+    retries; it costs one RPC when nothing has to be retried, and raises a `FlyteError`.
     """
 
     def __init__(self, caller: Caller) -> None:

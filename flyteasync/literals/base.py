@@ -71,7 +71,7 @@ class Registry:
             for kind in converter.kinds:
                 self._by_kind[kind] = (*self._by_kind.get(kind, ()), converter)
 
-    def for_type(self, python_type: Any, name: str = "value") -> Converter:
+    def for_type(self, python_type: Any, name: str = "") -> Converter:
         """The converter of a Python type.
 
         Raises:
@@ -82,11 +82,9 @@ class Registry:
             if converter.handles(python_type):
                 return converter
         why = ": tuples are not Flyte values, use a list" if (get_origin(python_type) or python_type) is tuple else ""
-        raise FlyteTypeException(f"{name}: {python_type_text(python_type)} has no Flyte type{why}")
+        raise FlyteTypeException(f"{_prefix(name)}{python_type_text(python_type)} has no Flyte type{why}")
 
-    def for_literal_type(
-        self, literal_type: core.LiteralType, python_type: Any = Any, name: str = "value"
-    ) -> Converter:
+    def for_literal_type(self, literal_type: core.LiteralType, python_type: Any = Any, name: str = "") -> Converter:
         """The converter of a LiteralType.
 
         Where several families share it (datetime and date), the tag decides, else the Python type.
@@ -96,7 +94,7 @@ class Registry:
         """
         candidates = self._by_kind.get(kind_of(literal_type), ())
         if not candidates:
-            raise FlyteTypeException(f"{name}: values of type {type_text(literal_type)} are not supported")
+            raise FlyteTypeException(f"{_prefix(name)}values of type {type_text(literal_type)} are not supported")
         if len(candidates) == 1:
             return candidates[0]
         tag = literal_type.structure.tag if literal_type.structure is not None else ""
@@ -104,13 +102,13 @@ class Registry:
         fitting = [converter for converter in candidates if converter.handles(python_type)]
         return (tagged or fitting or candidates)[0]
 
-    def literal_type(self, python_type: Any, name: str = "value") -> core.LiteralType:
+    def literal_type(self, python_type: Any) -> core.LiteralType:
         """The LiteralType of a Python type."""
-        return self.for_type(python_type, name).literal_type(unwrap(python_type), self)
+        return self.for_type(python_type).literal_type(unwrap(python_type), self)
 
-    def guess(self, literal_type: core.LiteralType, name: str = "value") -> Any:
+    def guess(self, literal_type: core.LiteralType) -> Any:
         """The Python type that a LiteralType is read as."""
-        return self.for_literal_type(literal_type, name=name).guess(literal_type, self)
+        return self.for_literal_type(literal_type).guess(literal_type, self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +202,10 @@ class Reader:
             return self.registry.guess(literal_type)
         except FlyteTypeException:
             return Any
+
+
+def _prefix(name: str) -> str:
+    return f"{name}: " if name else ""
 
 
 def kind_of(literal_type: core.LiteralType) -> Kind:

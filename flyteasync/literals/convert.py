@@ -54,7 +54,10 @@ def to_python(
     """
     if as_type is None:
         as_type = Any if expected is None else READER.guess_or_any(expected)
-    return READER.python(literal, as_type, name)
+    try:
+        return READER.python(literal, as_type, name)
+    except RecursionError:
+        raise FlyteValueException(f"{name}: the literal is nested too deeply") from None
 
 
 def literal_map(

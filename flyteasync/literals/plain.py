@@ -38,7 +38,7 @@ def load(literal: core.Literal, name: str) -> Any:
             raise FlyteTypeException(f"{name}: binary format {binary.tag!r} is not supported, only {MSGPACK!r} is")
         try:
             return msgspec.msgpack.decode(binary.value)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
             raise FlyteDecodeError(f"{name}: not valid msgpack: {error}") from error
     assert scalar.generic is not None
     if literal.metadata.get("format") == "pickle":

@@ -17,7 +17,7 @@ def literal_type(python_type: Any) -> core.LiteralType:
     Raises:
         FlyteTypeException: Flyte has no such type, or it is not supported.
     """
-    return REGISTRY.literal_type(python_type, name="type")
+    return REGISTRY.literal_type(python_type)
 
 
 def guess_type(literal_type: core.LiteralType) -> Any:
@@ -28,4 +28,4 @@ def guess_type(literal_type: core.LiteralType) -> Any:
     Raises:
         FlyteTypeException: values of that type are not supported.
     """
-    return REGISTRY.guess(literal_type, name="type")
+    return REGISTRY.guess(literal_type)

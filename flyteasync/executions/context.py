@@ -1,0 +1,26 @@
+"""What execution objects need of the remote that made them."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ..idl.services import AdminService
+from ..watcher import Name, Watcher
+
+
+class Context(Protocol):
+    """The connection of a remote, as execution objects see it."""
+
+    @property
+    def admin(self) -> AdminService:
+        """The admin service, with the remote's options."""
+        ...
+
+    @property
+    def watcher(self) -> Watcher:
+        """The poller that serves all waits of the connection."""
+        ...
+
+    def console_url(self, name: Name) -> str:
+        """Where Flyte's console shows an execution."""
+        ...

@@ -1,0 +1,72 @@
+"""What an execution object shows, and how replies change it: values and pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ..idl import admin
+from ..watcher import TERMINAL_PHASES
+from ..watcher.plan import Phase
+from .base import Data
+from .node import FlyteNodeExecution
+
+CUT_SHORT_BYTES = 97
+"""Lists cut an error's text to 100 bytes, or up to three fewer where a character would be torn."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All that an execution object shows, replaced in one assignment.
+
+    Attributes:
+        execution: the last message; its closure is there, if only with phase UNDEFINED.
+        data: the values, as far as loaded.
+        nodes: the node tree, by node id; empty until nodes were synced.
+        ordinal: tells which sync this came from; later-started syncs have higher ones.
+        existing: whether the server is known to have the execution.
+    """
+
+    execution: admin.Execution
+    data: Data = Data()
+    nodes: Mapping[str, FlyteNodeExecution] = field(default_factory=dict[str, FlyteNodeExecution])
+    ordinal: int = 0
+    existing: bool = False
+
+    @property
+    def closure(self) -> admin.ExecutionClosure:
+        """The closure, never None."""
+        closure = self.execution.closure
+        return closure if closure is not None else admin.ExecutionClosure()
+
+    @property
+    def phase(self) -> Phase:
+        """The phase."""
+        return Phase(self.closure.phase)
+
+    @property
+    def done(self) -> bool:
+        """Whether the phase is terminal."""
+        return self.phase in TERMINAL_PHASES
+
+
+def merge(current: Snapshot, new: Snapshot) -> Snapshot:
+    """What to show after a reply: never older than what is shown, and never back from a terminal phase.
+
+    Two concurrent calls may lose one another's writes in flyteadmin, so that an execution that was finished seems to
+    run again; the first terminal phase that was seen is the truth.
+    """
+    older, newer = (current, new) if new.ordinal >= current.ordinal else (new, current)
+    execution = current.execution if current.done and (not new.done or new.phase != current.phase) else newer.execution
+    data = Data(
+        newer.data.inputs if newer.data.inputs is not None else older.data.inputs,
+        newer.data.outputs if newer.data.outputs is not None else older.data.outputs,
+        newer.data.unreadable or older.data.unreadable,
+    )
+    return Snapshot(execution, data, newer.nodes or older.nodes, newer.ordinal, existing=True)
+
+
+def cut_short(execution: admin.Execution) -> bool:
+    """Whether the error's text may be the beginning only, as in lists."""
+    error = execution.closure.error if execution.closure is not None else None
+    return error is not None and len(error.message.encode()) >= CUT_SHORT_BYTES

@@ -1,0 +1,216 @@
+"""The execution of a workflow, launch plan or single task."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from typing import Self
+
+from typing_extensions import override
+
+from ..deadline import Deadline, Duration, seconds
+from ..entities import TypedInterface
+from ..errors import FlytePreconditionFailed, FlyteTimeout, FlyteUsageError
+from ..idl import admin, core
+from ..watcher import Name
+from ..watcher.plan import Phase
+from .base import Data, read_data
+from .context import Context
+from .snapshot import Snapshot, cut_short, merge
+from .state import WorkflowExecutionState
+from .tree import read_nodes
+
+
+class FlyteWorkflowExecution(WorkflowExecutionState):
+    """An execution of a workflow, a launch plan or a single task.
+
+    Properties show the last snapshot and never do I/O; `sync` and `wait` renew it and return the same object.
+    """
+
+    def __init__(
+        self,
+        type_hints: dict[str, type] | None = None,
+        remote: Context | None = None,
+        *,
+        id: core.WorkflowExecutionIdentifier,
+        spec: admin.ExecutionSpec | None = None,
+        closure: admin.ExecutionClosure | None = None,
+        interface: TypedInterface | None = None,
+        existing: bool = False,
+    ) -> None:
+        """Describe an execution; costs no RPC.
+
+        Args:
+            type_hints: the Python types of inputs and outputs, by name, where they cannot be told from the values.
+            remote: what `sync`, `wait` and `terminate` talk through.
+            id: project, domain and name.
+            spec: what was launched; None if it is not known yet.
+            closure: how far it is; None if it is not known yet.
+            interface: the types of inputs and outputs, if known.
+            existing: the server is known to have the execution.
+        """
+        self._remote = remote
+        self._type_hints = dict(type_hints or {})
+        self._interface = interface
+        self._name = Name.of(id)
+        self._ordinals = itertools.count(1)
+        self._state = Snapshot(
+            admin.Execution(id=id, spec=spec, closure=closure if closure is not None else admin.ExecutionClosure()),
+            existing=existing,
+        )
+
+    @classmethod
+    def promote_from_model(
+        cls,
+        base_model: admin.Execution,
+        remote: Context | None = None,
+        type_hints: dict[str, type] | None = None,
+    ) -> Self:
+        """The execution that a message describes."""
+        return cls(
+            type_hints,
+            remote,
+            id=base_model.id or core.WorkflowExecutionIdentifier(),
+            spec=base_model.spec,
+            closure=base_model.closure,
+            existing=True,
+        )
+
+    @property
+    @override
+    def snapshot(self) -> Snapshot:
+        """All that the properties show, at one moment."""
+        return self._state
+
+    @property
+    def execution_url(self) -> str:
+        """Where Flyte's console shows this execution."""
+        return self._context.console_url(self._name)
+
+    # What asks the server ...
+
+    def attach(self, remote: Context) -> Self:
+        """Have an execution that was made without a remote use this one; one that has a remote keeps it."""
+        if self._remote is None:
+            self._remote = remote
+        return self
+
+    async def sync(self, sync_nodes: bool = False) -> Self:
+        """Renew the snapshot.
+
+        Costs one GetExecution, one GetExecutionData when inputs or outputs can be loaded for the first time, and with
+        `sync_nodes` the RPCs of the node tree: one list a level, and for each node one for its data and one for its
+        tasks.
+
+        Args:
+            sync_nodes: renew the tree of node executions, too.
+
+        Raises:
+            FlyteEntityNotExistException: the server has no such execution.
+            FlyteError: whatever else the RPCs meet.
+        """
+        ordinal = next(self._ordinals)
+        await self._absorb(await self._get(), ordinal, nodes=sync_nodes)
+        return self
+
+    async def wait(
+        self, timeout: Duration | None = None, poll_interval: Duration | None = None, sync_nodes: bool = False
+    ) -> Self:
+        """Wait until the execution is in a terminal phase, and load its inputs and outputs.
+
+        A failed execution does not raise: look at `is_successful` and `error`. Cancelling the wait leaves the
+        execution alone, and so does the timeout. An outage of the server does not end the wait.
+
+        Costs nothing per wait while it lasts (one poller asks for all executions of the connection), and at the end one
+        GetExecutionData, plus one GetExecution for the whole error of a failed execution.
+
+        Args:
+            timeout: seconds or a timedelta to wait at the most; zero looks once; None is no limit.
+            poll_interval: seconds or a timedelta between two looks at the most; zero means the floor of 0.1 s; None
+                adapts to how long the wait lasts, up to 30 s.
+            sync_nodes: load the tree of node executions at the end, too.
+
+        Raises:
+            FlyteTimeout: the execution did not finish in time.
+            FlyteEntityNotExistException: the server has no such execution.
+            FlyteInvalidInputException: a negative or not-a-number duration.
+            FlyteRemoteClosed: the remote was closed meanwhile.
+        """
+        ceiling = None if poll_interval is None else seconds(poll_interval, "poll_interval")
+        limit = None if timeout is None else seconds(timeout)
+        if not self.snapshot.done:
+            ordinal = next(self._ordinals)
+            execution = await (self._look_once() if limit == 0 else self._finished(limit, ceiling))
+        elif self.snapshot.data.inputs is not None and not sync_nodes:
+            return self
+        else:
+            ordinal, execution = next(self._ordinals), self.snapshot.execution
+        await self._absorb(execution, ordinal, nodes=sync_nodes)
+        return self
+
+    async def terminate(self, cause: str) -> None:
+        """Ask the server to abort the execution; it is ABORTED some time later, which `wait` waits for.
+
+        Costs one TerminateExecution. An execution that has finished already is left as it is.
+
+        Args:
+            cause: shown as the reason.
+
+        Raises:
+            FlyteEntityNotExistException: the server has no such execution.
+        """
+        request = admin.ExecutionTerminateRequest(id=self._name.identifier(), cause=cause)
+        try:
+            await self._context.admin.terminate_execution(request)
+        except FlytePreconditionFailed:
+            return  # the only state that does not allow it is a terminal one
+
+    @property
+    def _context(self) -> Context:
+        if self._remote is None:
+            raise FlyteUsageError(
+                f"execution {self._name} was made without a remote: give it one, or use `remote.sync(execution)`"
+            )
+        return self._remote
+
+    async def _get(self) -> admin.Execution:
+        return await self._context.admin.get_execution(admin.WorkflowExecutionGetRequest(id=self._name.identifier()))
+
+    async def _look_once(self) -> admin.Execution:
+        snapshot = Snapshot(await self._get())
+        if not snapshot.done:
+            raise FlyteTimeout(
+                f"execution {self._name} is not finished: its phase is {snapshot.phase.name}",
+                identifier=str(self._name),
+            )
+        return snapshot.execution
+
+    async def _finished(self, limit: float | None, ceiling: float | None) -> admin.Execution:
+        execution = await self._context.watcher.wait(
+            self._name, deadline=Deadline.after(limit), ceiling=ceiling, known=self.snapshot.existing
+        )
+        return await self._get() if cut_short(execution) else execution
+
+    async def _absorb(self, execution: admin.Execution, ordinal: int, *, nodes: bool) -> None:
+        """Load what an execution's message refers to, and show all of it at once."""
+        new = Snapshot(execution, self.snapshot.data, ordinal=ordinal)
+        if new.data.inputs is None or (new.phase is Phase.SUCCEEDED and new.data.outputs is None):
+            new = replace(new, data=await self._load(new))
+        if nodes:
+            new = replace(new, nodes=await read_nodes(self._context, self._name, self.snapshot.nodes))
+        self._state = merge(self.snapshot, new)
+
+    async def _load(self, snapshot: Snapshot) -> Data:
+        answer = await self._context.admin.get_execution_data(
+            admin.WorkflowExecutionGetDataRequest(id=self._name.identifier())
+        )
+        outputs = snapshot.closure.outputs
+        interface = self._interface
+        return read_data(
+            answer.full_inputs,
+            answer.full_outputs,
+            succeeded=snapshot.phase is Phase.SUCCEEDED,
+            outputs_uri=(outputs.uri or "") if outputs is not None else "",
+            variables=(None, None) if interface is None else (interface.inputs, interface.outputs),
+            hints=self._type_hints,
+        )

@@ -1,0 +1,73 @@
+"""What the parts of FlyteRemote share."""
+
+from __future__ import annotations
+
+from ..config import Config
+from ..errors import FlyteInvalidInputException
+from ..idl.services import AdminService
+from ..rpc import CallOptions, RpcCaller
+from ..watcher import Name, Watcher
+from .connection import Connection, Connector
+from .console import execution_url
+
+
+class RemoteBase:
+    """Configuration, defaults, and the way to the connection; implements `executions.Context`."""
+
+    _config: Config
+    _connector: Connector
+    _options: CallOptions
+    _default_project: str | None
+    _default_domain: str | None
+
+    @property
+    def config(self) -> Config:
+        """The configuration that the remote was made with."""
+        return self._config
+
+    @property
+    def default_project(self) -> str | None:
+        """The project of calls that name none."""
+        return self._default_project
+
+    @property
+    def default_domain(self) -> str | None:
+        """The domain of calls that name none."""
+        return self._default_domain
+
+    @property
+    def admin(self) -> AdminService:
+        """The RPCs of flyteadmin, typed, with the remote's options; needs a running event loop."""
+        return AdminService(self._caller)
+
+    @property
+    def watcher(self) -> Watcher:
+        """The poller that serves all waits of the connection."""
+        return self._connection.watcher
+
+    def console_url(self, name: Name) -> str:
+        """Where Flyte's console shows an execution."""
+        return execution_url(self._config.platform, name)
+
+    @property
+    def _connection(self) -> Connection:
+        return self._connector.get()
+
+    @property
+    def _caller(self) -> RpcCaller:
+        caller = self._connection.caller
+        return caller if self._options is caller.options else caller.view(self._options)
+
+    def _scope(self, project: str | None, domain: str | None) -> tuple[str, str]:
+        """Project and domain of a call.
+
+        Raises:
+            FlyteInvalidInputException: one is given neither by the call nor by the remote.
+        """
+        found = (project or self._default_project, domain or self._default_domain)
+        for what, value in zip(("project", "domain"), found, strict=True):
+            if not value:
+                raise FlyteInvalidInputException(
+                    f"no {what} given: pass {what}=, or make the remote with default_{what}="
+                )
+        return found[0] or "", found[1] or ""

@@ -1,0 +1,169 @@
+"""Reading what is registered and what runs."""
+
+from __future__ import annotations
+
+from ..deadline import Duration
+from ..entities import FlyteLaunchPlan, FlyteTask, FlyteWorkflow
+from ..errors import FlyteEntityNotExistException, FlyteInvalidInputException, FlyteSystemException
+from ..executions import FlyteWorkflowExecution
+from ..idl import admin, core
+from .base import RemoteBase
+
+_NEWEST_FIRST = admin.Sort(key="created_at", direction=admin.SortDirection.DESCENDING)
+
+
+class Fetching(RemoteBase):
+    """The part of FlyteRemote that reads."""
+
+    async def fetch_task(
+        self,
+        project: str | None = None,
+        domain: str | None = None,
+        name: str | None = None,
+        version: str | None = None,
+    ) -> FlyteTask:
+        """Read a task.
+
+        Costs one GetTask, after one ListTasks if no version is given.
+
+        Args:
+            project: the remote's default if not given.
+            domain: the remote's default if not given.
+            name: of the task.
+            version: the newest if not given.
+
+        Raises:
+            FlyteEntityNotExistException: there is no such task.
+            FlyteInvalidInputException: no name, project or domain.
+        """
+        wanted = await self._identify(core.ResourceType.TASK, project, domain, name, version)
+        task = await self.admin.get_task(admin.ObjectGetRequest(id=wanted))
+        compiled = task.closure.compiled_task if task.closure is not None else None
+        if compiled is None or compiled.template is None:
+            raise FlyteSystemException(f"the server shows task {wanted.name} without its template")
+        return FlyteTask(compiled.template)
+
+    async def fetch_workflow(
+        self,
+        project: str | None = None,
+        domain: str | None = None,
+        name: str | None = None,
+        version: str | None = None,
+    ) -> FlyteWorkflow:
+        """Read a workflow with the tasks that it uses.
+
+        Costs one GetWorkflow, after one ListWorkflows if no version is given. Arguments and errors as `fetch_task`.
+        """
+        wanted = await self._identify(core.ResourceType.WORKFLOW, project, domain, name, version)
+        workflow = await self.admin.get_workflow(admin.ObjectGetRequest(id=wanted))
+        compiled = workflow.closure.compiled_workflow if workflow.closure is not None else None
+        if compiled is None or compiled.primary is None:
+            raise FlyteSystemException(f"the server shows workflow {wanted.name} without its compiled form")
+        return FlyteWorkflow.promote_from_closure(compiled)
+
+    async def fetch_launch_plan(
+        self,
+        project: str | None = None,
+        domain: str | None = None,
+        name: str | None = None,
+        version: str | None = None,
+    ) -> FlyteLaunchPlan:
+        """Read a launch plan with its interface.
+
+        Costs one GetLaunchPlan, after one ListLaunchPlans if no version is given. Arguments and errors as `fetch_task`.
+        """
+        wanted = await self._identify(core.ResourceType.LAUNCH_PLAN, project, domain, name, version)
+        return await self._launch_plan(wanted)
+
+    async def fetch_execution(
+        self, project: str | None = None, domain: str | None = None, name: str | None = None
+    ) -> FlyteWorkflowExecution:
+        """Read an execution; costs one GetExecution. Inputs and outputs come with its first `sync` or `wait`.
+
+        Raises:
+            FlyteEntityNotExistException: there is no such execution.
+            FlyteInvalidInputException: no name, project or domain.
+        """
+        handle = self.execution(name, project=project, domain=domain)
+        request = admin.WorkflowExecutionGetRequest(id=handle.id)
+        return FlyteWorkflowExecution.promote_from_model(await self.admin.get_execution(request), self)
+
+    def execution(
+        self, name: str | None, *, project: str | None = None, domain: str | None = None
+    ) -> FlyteWorkflowExecution:
+        """A handle of an execution by its name, without any RPC: whether it exists shows when it is synced or awaited.
+
+        Raises:
+            FlyteInvalidInputException: no name, project or domain.
+        """
+        project, domain = self._scope(project, domain)
+        if not name:
+            raise FlyteInvalidInputException("the name of an execution is needed")
+        return FlyteWorkflowExecution(
+            remote=self, id=core.WorkflowExecutionIdentifier(project=project, domain=domain, name=name)
+        )
+
+    async def sync(self, execution: FlyteWorkflowExecution, *, sync_nodes: bool = False) -> FlyteWorkflowExecution:
+        """Renew an execution; see `FlyteWorkflowExecution.sync`. One that was made without a remote gets this one."""
+        return await execution.attach(self).sync(sync_nodes=sync_nodes)
+
+    async def wait(
+        self,
+        execution: FlyteWorkflowExecution,
+        timeout: Duration | None = None,
+        poll_interval: Duration | None = None,
+        sync_nodes: bool = False,
+    ) -> FlyteWorkflowExecution:
+        """Wait for an execution; see `FlyteWorkflowExecution.wait`. One made without a remote gets this one."""
+        return await execution.attach(self).wait(timeout, poll_interval, sync_nodes)
+
+    async def terminate(self, execution: FlyteWorkflowExecution, cause: str) -> None:
+        """Ask for an execution to be aborted; see `FlyteWorkflowExecution.terminate`."""
+        await execution.attach(self).terminate(cause)
+
+    async def _launch_plan(self, wanted: core.Identifier) -> FlyteLaunchPlan:
+        plans = self._connection.plans
+        plan = plans.get(wanted)
+        if plan is None:
+            model = await self.admin.get_launch_plan(admin.ObjectGetRequest(id=wanted))
+            if model.spec is None:
+                raise FlyteSystemException(f"the server shows launch plan {wanted.name} without its spec")
+            plan = FlyteLaunchPlan(model.id or wanted, model.spec, model.closure)
+            plans.put(plan)
+        return plan
+
+    async def _identify(
+        self,
+        kind: core.ResourceType,
+        project: str | None,
+        domain: str | None,
+        name: str | None,
+        version: str | None,
+    ) -> core.Identifier:
+        """The full identifier of what a caller names, with the newest version if none is given."""
+        project, domain = self._scope(project, domain)
+        if not name:
+            raise FlyteInvalidInputException("the name of the entity is needed: pass name=")
+        wanted = core.Identifier(resource_type=kind, project=project, domain=domain, name=name, version=version or "")
+        return wanted if version else await self._newest(wanted)
+
+    async def _newest(self, wanted: core.Identifier) -> core.Identifier:
+        request = admin.ResourceListRequest(
+            id=admin.NamedEntityIdentifier(project=wanted.project, domain=wanted.domain, name=wanted.name),
+            limit=1,
+            sort_by=_NEWEST_FIRST,
+        )
+        match wanted.resource_type:
+            case core.ResourceType.TASK:
+                found = [task.id for task in (await self.admin.list_tasks(request)).tasks]
+            case core.ResourceType.WORKFLOW:
+                found = [workflow.id for workflow in (await self.admin.list_workflows(request)).workflows]
+            case _:
+                found = [plan.id for plan in (await self.admin.list_launch_plans(request)).launch_plans]
+        if not found or found[0] is None:
+            name = f"{wanted.project}/{wanted.domain}/{wanted.name}"
+            kind = wanted.resource_type.name or "entity"
+            raise FlyteEntityNotExistException(
+                f"there is no {kind.lower().replace('_', ' ')} {name} in any version", identifier=name
+            )
+        return found[0]

@@ -1,0 +1,184 @@
+"""`FlyteRemote` itself: construction, views, readiness and the end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Literal, Self
+
+import anyio
+
+from ..config import Config
+from ..deadline import Duration, seconds
+from ..errors import FlyteInvalidInputException
+from ..idl import admin
+from ..rpc import CallOptions, CallStats, RetryPolicy, TokenSource
+from ..transport import GrpcAioTransport, Transport, TransportOptions
+from .connection import Connector
+from .launch import Launching
+
+MAX_CONCURRENT_RPCS = 200
+
+CLOSING_LIMIT = 5.0
+"""Seconds after its grace at which leaving an `async with` block no longer waits for the connection to close."""
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """What `ping` found.
+
+    Attributes:
+        version: of the control plane.
+        latency: seconds from request to reply.
+    """
+
+    version: str
+    latency: float
+
+
+class FlyteRemote(Launching):
+    """A Flyte backend, seen from an async program.
+
+    Constructing one opens nothing, starts nothing and warns about nothing; the connection is made by the first call,
+    and belongs to the event loop of that call. `aclose` it, or use it as an async context manager.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        default_project: str | None = None,
+        default_domain: str | None = None,
+        *,
+        transport: Literal["grpc_aio"] = "grpc_aio",
+        options: CallOptions | None = None,
+        max_concurrent_rpcs: int = MAX_CONCURRENT_RPCS,
+        tokens: TokenSource | None = None,
+    ) -> None:
+        """Describe the backend; no I/O.
+
+        Args:
+            config: where the backend is, and how to talk to it.
+            default_project: the project of calls that name none.
+            default_domain: the domain of calls that name none.
+            transport: what carries the calls.
+            options: time limits, retries and metadata of every call; 10 s an attempt and 60 s in all if not given.
+            max_concurrent_rpcs: calls in flight at the most; the rest queue.
+            tokens: where bearer tokens come from; none are sent without.
+
+        Raises:
+            FlyteInvalidInputException: an endpoint or option that cannot be.
+        """
+        if transport != "grpc_aio":
+            raise FlyteInvalidInputException(f"there is no transport {transport!r}; choose 'grpc_aio'")
+        self._config = config
+        self._default_project = default_project
+        self._default_domain = default_domain
+        self._options = options or CallOptions()
+        settings = _transport_options(config)
+
+        def connect() -> Transport:
+            return GrpcAioTransport(settings)
+
+        self._connector = Connector(connect, self._options, max_concurrent_rpcs=max_concurrent_rpcs, tokens=tokens)
+
+    def with_options(
+        self,
+        *,
+        timeout: Duration | None = None,
+        attempt_timeout: Duration | None = None,
+        retry: RetryPolicy | None = None,
+        metadata: Mapping[str, str] | None = None,
+        token: str | None = None,
+    ) -> Self:
+        """A view of this remote whose calls have other options; it shares connection and poller, and costs nothing.
+
+        Args:
+            timeout: seconds or a timedelta for each call with its retries.
+            attempt_timeout: seconds or a timedelta for each attempt.
+            retry: how to repeat; `RetryPolicy(max_attempts=1)` switches it off.
+            metadata: sent with every call, in addition to what this remote sends: request ids, tenants.
+            token: a bearer token to send, for example that of the user on whose behalf a service acts.
+
+        Raises:
+            FlyteInvalidInputException: a negative or not-a-number duration.
+        """
+        options = self._options
+        if timeout is not None:
+            options = replace(options, timeout=seconds(timeout))
+        if attempt_timeout is not None:
+            options = replace(options, attempt_timeout=seconds(attempt_timeout, "attempt_timeout"))
+        if retry is not None:
+            options = replace(options, retry=retry)
+        if metadata is not None:
+            pairs = tuple((key.lower(), value) for key, value in metadata.items())
+            options = replace(options, metadata=(*options.metadata, *pairs))
+        if token is not None:
+            options = replace(options, token=token)
+        view = object.__new__(type(self))
+        view.__dict__.update(self.__dict__)
+        view._options = options
+        return view
+
+    @property
+    def stats(self) -> CallStats:
+        """Counters of the RPCs of this remote and its views."""
+        return self._connector.stats
+
+    async def ping(self) -> Readiness:
+        """Ask the backend for its version: one GetVersion, not repeated on failure.
+
+        Raises:
+            FlyteError: the backend is not ready; `http_status` says how to pass that on.
+        """
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        once = self.with_options(retry=RetryPolicy(max_attempts=1))
+        answer = await once.admin.get_version(admin.GetVersionRequest())
+        version = answer.control_plane_version
+        return Readiness(version.version if version is not None else "", loop.time() - began)
+
+    @property
+    def health(self) -> bool:
+        """Whether this remote can be used, told without I/O: False once it is closed."""
+        return not self._connector.closed
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection to close."""
+        return self._connector.connected
+
+    async def aclose(self, grace: Duration = 1.0) -> None:
+        """Close the connection of this remote and all its views; closing twice is no error.
+
+        What still waits fails with FlyteRemoteClosed.
+
+        Args:
+            grace: seconds or a timedelta that calls under way have to end.
+        """
+        await self._connector.aclose(grace)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        # Nobody is left to receive the replies of a block that failed or was cancelled.
+        grace = 0.0 if kind is not None else 1.0
+        with anyio.move_on_after(grace + CLOSING_LIMIT, shield=True):
+            await self.aclose(grace)
+
+    def __repr__(self) -> str:
+        scope = "/".join(part for part in (self._default_project, self._default_domain) if part)
+        return f"<FlyteRemote {self._config.platform.endpoint}{f' {scope}' if scope else ''}>"
+
+
+def _transport_options(config: Config) -> TransportOptions:
+    platform = config.platform
+    return TransportOptions(
+        endpoint=platform.endpoint,
+        insecure=platform.insecure,
+        ca_cert_file=platform.ca_cert_file_path,
+    )

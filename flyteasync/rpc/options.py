@@ -1,0 +1,67 @@
+"""What a caller may set about a call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ..deadline import seconds
+from ..errors import FlyteInvalidInputException
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """How often, and how long apart, a call that may be repeated is repeated.
+
+    Attributes:
+        max_attempts: attempts in all; 1 switches retrying off, None leaves it to the call's deadline.
+        initial_backoff: seconds up to which the first pause may last; each further one may last twice as long. The
+            pause itself is drawn evenly between zero and that bound (full jitter).
+        max_backoff: seconds that no pause exceeds.
+    """
+
+    max_attempts: int | None = None
+    initial_backoff: float = 0.1
+    max_backoff: float = 5.0
+
+    def __post_init__(self) -> None:
+        if self.max_attempts is not None and self.max_attempts < 1:
+            raise FlyteInvalidInputException(f"max_attempts must be 1 or more, got {self.max_attempts}")
+        seconds(self.initial_backoff, "initial_backoff")
+        seconds(self.max_backoff, "max_backoff")
+
+
+class TokenSource(Protocol):
+    """Where the call path gets its bearer token from."""
+
+    async def token(self) -> str | None:
+        """The token to send now; None to send none."""
+        ...
+
+    async def refresh(self, rejected: str | None) -> bool:
+        """The server rejected this token: get another one. False if there is none to be had."""
+        ...
+
+
+@dataclass(frozen=True)
+class CallOptions:
+    """The settings of a call.
+
+    Attributes:
+        timeout: seconds for the whole call with its retries; None is no limit.
+        attempt_timeout: seconds for one attempt.
+        retry: when and how often to repeat.
+        metadata: sent with every attempt, beside what the call path itself sends.
+        token: a bearer token to send instead of the remote's own; never shown in a repr.
+    """
+
+    timeout: float | None = 60.0
+    attempt_timeout: float = 10.0
+    retry: RetryPolicy = RetryPolicy()
+    metadata: tuple[tuple[str, str | bytes], ...] = field(default=(), repr=False)
+    token: str | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.timeout is not None:
+            seconds(self.timeout)
+        seconds(self.attempt_timeout, "attempt_timeout")

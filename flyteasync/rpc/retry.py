@@ -1,0 +1,116 @@
+"""Which failures of which methods may be repeated, and the loop that repeats them."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import tenacity
+
+from ..deadline import Deadline
+from ..errors import FlyteError, Status
+from ..idl import methods
+from .limits import RetryBudget
+from .options import RetryPolicy
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+SERVER_FAULT_ATTEMPTS = 5
+"""UNKNOWN and INTERNAL may be a passing database conflict or a lasting defect: they are tried this often, not more."""
+
+
+class Kind(enum.Enum):
+    """What repeating a method does."""
+
+    REPEATABLE = "a read, or a write that the server answers alike when it comes twice"
+    ONCE = "a write with side effects before the server notices the repetition: whoever makes it verifies first"
+
+
+_ONCE = {methods.CREATE_EXECUTION.path, methods.RELAUNCH_EXECUTION.path, methods.RECOVER_EXECUTION.path}
+
+_ON_THE_WAY = {Status.UNAVAILABLE, Status.CANCELLED, Status.DEADLINE_EXCEEDED}
+_IN_THE_SERVER = {Status.UNKNOWN, Status.INTERNAL}
+
+AMBIGUOUS = frozenset(_ON_THE_WAY | _IN_THE_SERVER)
+"""After one of these, nobody but the server knows whether the call took effect."""
+
+
+def kind_of(path: str) -> Kind:
+    """What repeating the method of that path does."""
+    return Kind.ONCE if path in _ONCE else Kind.REPEATABLE
+
+
+def may_repeat(kind: Kind, status: Status, attempts: int, max_attempts: int | None) -> bool:
+    """Whether a call that failed with `status` at its `attempts`-th attempt should be attempted again."""
+    if kind is Kind.ONCE or (max_attempts is not None and attempts >= max_attempts):
+        return False
+    if status in _IN_THE_SERVER:
+        return attempts < SERVER_FAULT_ATTEMPTS
+    return status in _ON_THE_WAY
+
+
+class Again(Exception):
+    """An attempt failed in a way that allows another one; carries what to raise if there is none."""
+
+    def __init__(self, error: FlyteError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+async def repeat(
+    attempt: Callable[[int], Awaitable[T]],
+    failed: Again,
+    *,
+    what: str,
+    until: Deadline,
+    policy: RetryPolicy,
+    budget: RetryBudget,
+) -> T:
+    """Go on after a first failed attempt, with jittered pauses, until success, a final failure or the deadline.
+
+    Args:
+        attempt: called with the number of the attempt, 2 and up; raises Again to be called once more.
+        failed: how the first attempt ended.
+        what: names the operation in the log.
+        until: no pause reaches beyond it.
+        policy: the pauses.
+        budget: pays for every attempt.
+
+    Raises:
+        FlyteError: the error in the last Again, with a note of how many attempts were made; or what attempt raised.
+    """
+    made = 0
+
+    async def numbered() -> T:
+        nonlocal made
+        made += 1
+        if made == 1:
+            raise failed  # tenacity begins with an attempt, and the first one is over
+        return await attempt(made)
+
+    def exhausted(state: tenacity.RetryCallState) -> bool:
+        now = asyncio.get_running_loop().time()
+        return until.remaining() <= state.upcoming_sleep or not budget.take(now)
+
+    def log(state: tenacity.RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        logger.debug("%s: attempt %d failed, again in %.2f s: %s", what, made, state.upcoming_sleep, error)
+
+    retrying = tenacity.AsyncRetrying(
+        # A predicate that is true of more would retry CancelledError (tenacity#529).
+        retry=tenacity.retry_if_exception_type(Again),
+        wait=tenacity.wait_random_exponential(multiplier=policy.initial_backoff, max=policy.max_backoff),
+        stop=exhausted,
+        sleep=asyncio.sleep,
+        before_sleep=log,
+        reraise=True,
+    )
+    try:
+        return await retrying(numbered)
+    except Again as last:
+        last.error.add_note(f"gave up after {made} attempts")
+        raise last.error from None

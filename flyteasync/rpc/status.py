@@ -1,0 +1,98 @@
+"""From what a transport reports to the package's errors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import betterproto2
+
+from .. import codec
+from ..errors import (
+    FlyteAuthenticationException,
+    FlyteDeadlineExceeded,
+    FlyteDecodeError,
+    FlyteEntityAlreadyExistsException,
+    FlyteEntityNotExistException,
+    FlyteError,
+    FlyteInvalidInputException,
+    FlyteNotImplementedException,
+    FlytePermissionDenied,
+    FlytePreconditionFailed,
+    FlyteRemoteClosed,
+    FlyteResourceExhausted,
+    FlyteSystemException,
+    FlyteSystemUnavailableException,
+    Status,
+)
+from ..idl.google.protobuf import Any
+from ..idl.message_pool import default_message_pool
+from ..transport import TransportError
+from .retry import AMBIGUOUS
+
+_CLASSES: dict[Status, type[FlyteError]] = {
+    Status.INVALID_ARGUMENT: FlyteInvalidInputException,
+    Status.DEADLINE_EXCEEDED: FlyteDeadlineExceeded,
+    Status.NOT_FOUND: FlyteEntityNotExistException,
+    Status.ALREADY_EXISTS: FlyteEntityAlreadyExistsException,
+    Status.PERMISSION_DENIED: FlytePermissionDenied,
+    Status.RESOURCE_EXHAUSTED: FlyteResourceExhausted,
+    Status.FAILED_PRECONDITION: FlytePreconditionFailed,
+    Status.UNIMPLEMENTED: FlyteNotImplementedException,
+    Status.UNAVAILABLE: FlyteSystemUnavailableException,
+    Status.UNAUTHENTICATED: FlyteAuthenticationException,
+}
+
+
+@dataclass(eq=False, repr=False)
+class RpcStatus(codec.Message):
+    """google.rpc.Status."""
+
+    code: int = betterproto2.field(1, betterproto2.TYPE_INT32)
+    message: str = betterproto2.field(2, betterproto2.TYPE_STRING)
+    details: list[Any] = betterproto2.field(3, betterproto2.TYPE_MESSAGE, repeated=True)
+
+
+def decode_details(data: bytes) -> tuple[object, ...]:
+    """The messages that a server attached to its status; those of unknown type as google.protobuf.Any.
+
+    What cannot be read is left out: an error's decoration must not hide the error.
+    """
+    details: list[object] = []
+    try:
+        for packed in codec.decode(RpcStatus, data).details:
+            name = packed.type_url.rpartition("/")[2]
+            cls = default_message_pool.url_to_type.get(f"type.googleapis.com/{name}")
+            details.append(packed if cls is None else codec.decode(cast("type[codec.Message]", cls), packed.value))
+    except FlyteDecodeError:
+        pass
+    return tuple(details)
+
+
+def identify(request: object) -> str | None:
+    """What a request is about, as `project/domain/name`, if it carries an identifier."""
+    for field in ("id", "workflow_execution_id", "node_execution_id"):
+        target = getattr(request, field, None)
+        target = getattr(target, "execution_id", None) or target
+        parts = [getattr(target, part, "") for part in ("project", "domain", "name", "version")]
+        if any(parts):
+            return "/".join(part for part in parts if part)
+    return None
+
+
+def error_of(failure: TransportError, path: str, endpoint: str, request: object) -> FlyteError:
+    """The exception that a caller sees for a failed attempt."""
+    method = path.rpartition(".")[2]
+    if failure.closed:
+        return FlyteRemoteClosed(f"the remote was closed while {method} was under way", method=method)
+    target = identify(request)
+    about = f" of {target}" if target else ""
+    text = f"{failure.text or 'no message'} ({method}{about} at {endpoint}: {failure.status.name})"
+    return _CLASSES.get(failure.status, FlyteSystemException)(
+        text,
+        method=method,
+        status=failure.status,
+        identifier=target,
+        retryable=failure.status in AMBIGUOUS,
+        details=decode_details(failure.status_details) if failure.status_details else (),
+    )

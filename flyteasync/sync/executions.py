@@ -1,0 +1,55 @@
+"""Executions for programs without an event loop."""
+
+from __future__ import annotations
+
+from typing_extensions import override
+
+from ..executions import FlyteWorkflowExecution as AioExecution
+from ..executions.base import Data
+from ..executions.snapshot import Snapshot
+from ..executions.state import WorkflowExecutionState
+from .blocking import blocking
+
+
+def facade_of(execution: AioExecution) -> FlyteWorkflowExecution:
+    """The blocking object that shows an async execution, always the same one."""
+    if not isinstance(execution.facade, FlyteWorkflowExecution):
+        execution.facade = FlyteWorkflowExecution(execution)
+    return execution.facade
+
+
+class FlyteWorkflowExecution(WorkflowExecutionState):
+    """An execution of a workflow, a launch plan or a single task, whose verbs block.
+
+    The properties are those of `flyteasync.FlyteWorkflowExecution`.
+    """
+
+    def __init__(self, execution: AioExecution) -> None:
+        """Show an async execution; remotes make these with `facade_of`."""
+        self._aio = execution
+
+    sync = blocking(AioExecution.sync, facade_of)
+    # As in flytekit, a wait here ends with a sync of the nodes.
+    wait = blocking(AioExecution.wait, facade_of, defaults={"sync_nodes": True})
+    terminate = blocking(AioExecution.terminate)
+
+    @property
+    def aio(self) -> AioExecution:
+        """The async execution that this one shows; it belongs to the facade's own event loop."""
+        return self._aio
+
+    @property
+    def execution_url(self) -> str:
+        """Where Flyte's console shows this execution."""
+        return self._aio.execution_url
+
+    @property
+    @override
+    def snapshot(self) -> Snapshot:
+        """All that the properties show, at one moment."""
+        return self._aio.snapshot
+
+    @property
+    @override
+    def _data(self) -> Data:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self._aio.snapshot.data

@@ -1,0 +1,137 @@
+"""`FlyteRemote` for programs without an event loop."""
+
+from __future__ import annotations
+
+import weakref
+from types import TracebackType
+from typing import Any, Self
+
+from ..config import Config
+from ..deadline import Duration
+from ..executions import FlyteWorkflowExecution as AioExecution
+from ..remote import FlyteRemote as AioRemote
+from ..rpc import CallStats
+from .blocking import blocking
+from .executions import FlyteWorkflowExecution, facade_of
+from .portal import portal
+
+
+async def _looked_at(execution: AioExecution) -> AioExecution:
+    """An execution as flytekit returns it from a launch: how far it is, and the nodes of a finished one."""
+    return await execution.sync(sync_nodes=execution.is_done)
+
+
+class FlyteRemote:
+    """A Flyte backend; every verb blocks until it is done.
+
+    The verbs, their parameters and what they raise are those of `flyteasync.FlyteRemote`, which does the work in an
+    event loop thread of its own. Differences, all as in flytekit: `execute` shows how far the execution is at once, and
+    adopts one that has the name already; `wait` ends with a sync of the nodes.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        default_project: str | None = None,
+        default_domain: str | None = None,
+        **options: Any,
+    ) -> None:
+        """Describe the backend; no I/O, no thread. Options are those of `flyteasync.FlyteRemote`."""
+        self._aio = AioRemote(config, default_project, default_domain, **options)
+        weakref.finalize(self, _release, self._aio).atexit = False  # the loop thread itself ends then
+
+    fetch_task = blocking(AioRemote.fetch_task)
+    fetch_workflow = blocking(AioRemote.fetch_workflow)
+    fetch_launch_plan = blocking(AioRemote.fetch_launch_plan)
+    fetch_execution = blocking(AioRemote.fetch_execution, facade_of)
+    execute = blocking(AioRemote.execute, facade_of, then=_looked_at, defaults={"on_conflict": "adopt"})
+    ping = blocking(AioRemote.ping)
+    aclose = blocking(AioRemote.aclose)
+
+    @property
+    def aio(self) -> AioRemote:
+        """The async remote that does the work; it belongs to the facade's own event loop."""
+        return self._aio
+
+    @property
+    def config(self) -> Config:
+        """The configuration that the remote was made with."""
+        return self._aio.config
+
+    @property
+    def default_project(self) -> str | None:
+        """The project of calls that name none."""
+        return self._aio.default_project
+
+    @property
+    def default_domain(self) -> str | None:
+        """The domain of calls that name none."""
+        return self._aio.default_domain
+
+    @property
+    def health(self) -> bool:
+        """Whether this remote can be used, told without I/O: False once it is closed."""
+        return self._aio.health
+
+    @property
+    def stats(self) -> CallStats:
+        """Counters of the RPCs of this remote and its views."""
+        return self._aio.stats
+
+    def execution(
+        self, name: str | None, *, project: str | None = None, domain: str | None = None
+    ) -> FlyteWorkflowExecution:
+        """A handle of an execution by its name, without any RPC; see `flyteasync.FlyteRemote.execution`."""
+        return facade_of(self._aio.execution(name, project=project, domain=domain))
+
+    def sync(self, execution: FlyteWorkflowExecution, *, sync_nodes: bool = False) -> FlyteWorkflowExecution:
+        """Renew an execution; see `flyteasync.FlyteWorkflowExecution.sync`."""
+        execution.aio.attach(self._aio)
+        return execution.sync(sync_nodes=sync_nodes)
+
+    def wait(
+        self,
+        execution: FlyteWorkflowExecution,
+        timeout: Duration | None = None,
+        poll_interval: Duration | None = None,
+        sync_nodes: bool = True,
+    ) -> FlyteWorkflowExecution:
+        """Wait for an execution; see `flyteasync.FlyteWorkflowExecution.wait`."""
+        execution.aio.attach(self._aio)
+        return execution.wait(timeout, poll_interval, sync_nodes)
+
+    def terminate(self, execution: FlyteWorkflowExecution, cause: str) -> None:
+        """Ask for an execution to be aborted; see `flyteasync.FlyteWorkflowExecution.terminate`."""
+        execution.aio.attach(self._aio)
+        execution.terminate(cause)
+
+    def with_options(self, **options: Any) -> Self:
+        """A view of this remote whose calls have other options; see `flyteasync.FlyteRemote.with_options`."""
+        view = object.__new__(type(self))
+        view.__dict__.update(self.__dict__)
+        view._aio = self._aio.with_options(**options)
+        view._origin = self  # or its finaliser would close the connection under the view
+        return view
+
+    _origin: FlyteRemote | None = None
+
+    def close(self, grace: Duration = 1.0) -> None:
+        """Close the connection of this remote and all its views; see `flyteasync.FlyteRemote.aclose`."""
+        self.aclose(grace)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.aclose(0 if kind is not None else 1.0)
+
+    def __repr__(self) -> str:
+        return repr(self._aio)
+
+
+def _release(remote: AioRemote) -> None:
+    """Close what a dropped facade leaves open; legacy callers make a remote a request and never close it."""
+    if remote.connected:
+        portal().submit(remote.aclose(0))

@@ -1,0 +1,34 @@
+"""What all tests share: one event loop kind whose clock can be moved, and a look for tasks that were left behind."""
+
+import asyncio
+import inspect
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from tests.support.loop import WarpLoop
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, object]]:
+    return "asyncio", {"loop_factory": WarpLoop}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.function):
+            item.fixturenames.insert(0, "no_task_left_behind")
+
+
+@pytest.fixture
+async def no_task_left_behind() -> AsyncGenerator[None]:
+    """Fail a test that leaves tasks running; what was cancelled a moment ago may take a moment to end."""
+    before = asyncio.all_tasks()
+    yield
+    for _ in range(100):
+        left = {task for task in asyncio.all_tasks() - before if not task.done()}
+        left.discard(asyncio.current_task())
+        if not left:
+            return
+        await asyncio.wait(left, timeout=0.01)
+    pytest.fail(f"tasks left behind: {left}")

@@ -1,0 +1,39 @@
+"""Importing the package costs next to nothing, and every public name is there."""
+
+import subprocess
+import sys
+
+import pytest
+
+import flyteasync
+
+
+def modules_after(statement: str) -> set[str]:
+    """The modules that a fresh interpreter has after a statement."""
+    code = f"import sys\nbefore = set(sys.modules)\n{statement}\nprint(*sorted(set(sys.modules) - before))"
+    return set(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split())
+
+
+def test_import_brings_neither_grpc_nor_generated_code() -> None:
+    loaded = modules_after("import flyteasync")
+    assert {name for name in loaded if name.startswith("flyteasync")} == {"flyteasync"}
+    assert not loaded & {"grpc", "betterproto2", "anyio", "asyncio", "httpx2", "yaml", "tenacity"}
+
+
+def test_the_cli_module_is_light_until_a_command_runs() -> None:
+    assert not modules_after("import flyteasync.cli") & {"grpc", "betterproto2", "rich"}
+
+
+@pytest.mark.parametrize("name", flyteasync.__all__)
+def test_public_name_can_be_imported(name: str) -> None:
+    assert getattr(flyteasync, name).__name__ == name
+
+
+def test_public_names_are_listed_in_order() -> None:
+    assert flyteasync.__all__ == sorted(flyteasync.__all__)
+    assert set(flyteasync.__all__) <= set(dir(flyteasync))
+
+
+def test_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="FlyteNothing"):
+        _ = flyteasync.FlyteNothing

@@ -16,8 +16,8 @@ from .server.host import Host, serve_in_process, serve_in_thread
 class Environment:
     """A backend to test against; an async context manager that ends it.
 
-        async with await Environment.start(handlers={"my.task": function}) as environment:
-            remote = environment.remote(default_project="flytesnacks", default_domain="development")
+    async with await Environment.start(handlers={"my.task": function}) as environment:
+        remote = environment.remote(default_project="flytesnacks", default_domain="development")
     """
 
     def __init__(self, endpoint: str, host: Host | None = None) -> None:

@@ -300,7 +300,7 @@ class Config:
         local_sandbox_path: the directory for local files; None is a temporary one, made when it is needed.
     """
 
-    platform: PlatformConfig = PlatformConfig()  # noqa: RUF009 # frozen
+    platform: PlatformConfig = PlatformConfig()  # frozen
     secrets: SecretsConfig = SecretsConfig()
     stats: StatsConfig = StatsConfig()
     data_config: DataConfig = DataConfig()

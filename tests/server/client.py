@@ -62,9 +62,7 @@ class Client:
             details = _details(trailing.get("grpc-status-details-bin"))
             raise RpcFailed(Status(error.code().value[0]), error.details() or "", details) from None
 
-    async def call(
-        self, method: methods.Method[Any, Any], request: codec.Message, timeout: float | None = 30
-    ) -> Any:
+    async def call(self, method: methods.Method[Any, Any], request: codec.Message, timeout: float | None = 30) -> Any:
         return codec.decode(method.reply, await self.raw(method.path, codec.encode(request), timeout))
 
     async def fails(self, method: methods.Method[Any, Any], request: codec.Message) -> Failure:

@@ -23,8 +23,8 @@ CLOSING_LIMIT = 10.0
 class Environment:
     """A backend to test against; an async context manager that ends what it started.
 
-        async with await Environment.start(handlers={"my.task": function}) as environment:
-            remote = environment.remote(default_project="flytesnacks", default_domain="development")
+    async with await Environment.start(handlers={"my.task": function}) as environment:
+        remote = environment.remote(default_project="flytesnacks", default_domain="development")
     """
 
     def __init__(self, config: Config, host: Host | None = None) -> None:

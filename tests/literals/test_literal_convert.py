@@ -99,6 +99,23 @@ def test_a_naive_datetime_is_taken_as_utc():
     assert written(datetime(2024, 1, 2, 12), datetime).scalar.primitive.datetime == datetime(2024, 1, 2, 12, tzinfo=UTC)
 
 
+def test_values_of_subclasses_become_plain_ones():
+    class Moment(datetime):
+        pass
+
+    class Span(timedelta):
+        pass
+
+    class Count(enum.IntEnum):
+        ONE = 1
+
+    moment = written(Moment(2024, 1, 2, tzinfo=timezone(timedelta(hours=1))), datetime).scalar.primitive.datetime
+    assert type(moment) is datetime
+    assert moment == datetime(2024, 1, 1, 23, tzinfo=UTC)
+    assert type(written(Span(days=1), timedelta).scalar.primitive.duration) is timedelta
+    assert type(written(Count.ONE, int).scalar.primitive.integer) is int
+
+
 def test_dicts_of_other_classes_are_dicts():
     assert written(OrderedDict(a=1), dict[str, int]) == written({"a": 1}, dict[str, int])
 
@@ -162,7 +179,7 @@ def test_an_int_beyond_64_bits_is_refused(value: int):
         (
             datetime.max.replace(tzinfo=timezone(timedelta(hours=-1))),
             datetime,
-            "x: the datetime is before the year 1 or after 9999 in UTC",
+            "x: the datetime is not between the years 1 and 9999 in UTC",
         ),
         ("green", Color, "x: 'green' is not one of 'red', 'blue'"),
         ({"a": 2**64}, dict, "x['a']: the number does not fit into 64 bits"),

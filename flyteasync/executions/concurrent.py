@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import anyio
 
@@ -30,9 +30,8 @@ async def map_concurrently(function: Callable[[T], Coroutine[Any, Any, R]], item
     return [results[index] for index in sorted(results)]
 
 
-def first_of(group: ExceptionGroup[Exception]) -> Exception:
-    """The first exception of a group that is no group itself."""
-    error: Exception | ExceptionGroup[Exception] = group
-    while isinstance(error, ExceptionGroup):
-        error = error.exceptions[0]
+def first_of(error: Exception) -> Exception:
+    """The first exception of a group that is no group itself; the exception itself if it is none."""
+    if isinstance(error, ExceptionGroup):
+        return first_of(cast("ExceptionGroup[Exception]", error).exceptions[0])
     return error

@@ -1,0 +1,23 @@
+"""`flyteasync serve`: the embedded flyteadmin, until Ctrl-C."""
+
+from __future__ import annotations
+
+import click
+
+from ..errors import FlyteError
+from ..server import ServerConfig
+from ..server.host import run_forever
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=30080, show_default=True, type=click.IntRange(0, 65535), help="0 picks a free one.")
+@click.option(
+    "--handlers", metavar="MODULE:ATTRIBUTE", help="What runs the tasks: a dict of functions by task name, importable."
+)
+def serve(host: str, port: int, handlers: str | None) -> None:
+    """Run an embedded flyteadmin until Ctrl-C, and print its endpoint."""
+    try:
+        run_forever(ServerConfig(host=host, port=port), handlers)
+    except FlyteError as error:
+        raise click.ClickException(str(error)) from error

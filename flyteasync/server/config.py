@@ -1,0 +1,88 @@
+"""How a server is set up."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, get_args
+
+from ..deadline import seconds
+from ..errors import FlyteInvalidInputException
+from .engine import Unregistered
+from .faults import Fault
+
+RESOURCE_LIMITS: Mapping[str, str] = MappingProxyType({"CPU": "2", "MEMORY": "1Gi", "GPU": "1"})
+"""What a task may ask for unless it is set otherwise; flyteadmin's defaults."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerConfig:
+    """Everything that can be set; the defaults are flyteadmin's where it has them.
+
+    Attributes:
+        host: the address to listen on. Whoever can reach it can run the handlers and the faults.
+        port: the port; 0 picks a free one.
+        projects: ids of the projects that exist from the start.
+        domains: the domains of every project.
+        max_receive_bytes: longer requests are answered with RESOURCE_EXHAUSTED.
+        max_workflow_nodes: CreateWorkflow rejects workflows of more nodes; 0 is no limit.
+        max_parallelism: how many nodes of an execution run at a time if neither it nor its launch plan says so.
+        resource_limits: what a task may ask for, by the resource's name; None for a resource is no limit.
+        unregistered: what becomes of a task without a handler: `fail` or `hang`.
+        phase_delay: seconds of simulated work before a handler is called.
+        faults: what goes wrong from the start.
+
+    Raises:
+        FlyteInvalidInputException: a value that makes no sense; the text names it.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    projects: tuple[str, ...] = ("flytesnacks",)
+    domains: tuple[str, ...] = ("development", "staging", "production")
+    max_receive_bytes: int = 4 * 1024 * 1024
+    max_workflow_nodes: int = 100
+    max_parallelism: int = 25
+    resource_limits: Mapping[str, str | None] = field(default_factory=lambda: RESOURCE_LIMITS)
+    unregistered: Unregistered = "fail"
+    phase_delay: float = 0.0
+    faults: tuple[Fault, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise FlyteInvalidInputException(f"port must be from 0 to 65535, got {self.port!r}")
+        if self.unregistered not in get_args(Unregistered):
+            raise FlyteInvalidInputException(
+                f"unregistered must be one of {', '.join(get_args(Unregistered))}, got {self.unregistered!r}"
+            )
+        for name in ("max_receive_bytes", "max_workflow_nodes", "max_parallelism"):
+            if getattr(self, name) < 0:
+                raise FlyteInvalidInputException(f"{name} must be zero or more, got {getattr(self, name)!r}")
+        seconds(self.phase_delay, "phase_delay")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings in JSON's types."""
+        result = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
+        result["resource_limits"] = dict(self.resource_limits)
+        result["faults"] = [fault.to_dict() for fault in self.faults]
+        return result
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> ServerConfig:
+        """Settings out of what `to_dict` returns; what is missing has its default.
+
+        Raises:
+            FlyteInvalidInputException: an unknown key, or a value that makes no sense.
+        """
+        values = dict(data)
+        known = {item.name for item in dataclasses.fields(cls)}
+        if unknown := sorted(set(values) - known):
+            raise FlyteInvalidInputException(f"unknown settings of a server: {', '.join(unknown)}")
+        for name in ("projects", "domains"):
+            if name in values:
+                values[name] = tuple(values[name])
+        if "faults" in values:
+            values["faults"] = tuple(Fault.from_dict(item) for item in values["faults"])
+        return cls(**values)

@@ -1,0 +1,93 @@
+"""Node executions."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from ...idl import admin, core, methods
+from .. import validation
+from ..columns import Entity
+from ..failures import missing, missing_entity
+from ..filters import parse_filters
+from ..listing import parse_order, parse_token, select
+from ..rows import NodeExecutionRow, Row
+from .context import Context, Route
+from .trimming import trimmed
+
+
+class NodeExecutionService:
+    """RPCs about node executions."""
+
+    def __init__(self, context: Context) -> None:
+        self._store = context.store
+
+    def routes(self) -> dict[str, Route]:
+        """What answers which path."""
+        return {
+            methods.GET_NODE_EXECUTION.path: self.get,
+            methods.LIST_NODE_EXECUTIONS.path: self.list,
+            methods.GET_NODE_EXECUTION_DATA.path: self.data,
+        }
+
+    def _find(self, identifier: core.NodeExecutionIdentifier | None) -> NodeExecutionRow:
+        node, execution = validation.check_node_id(identifier)
+        return self._at(node.node_id, execution)
+
+    def _at(self, node_id: str, execution: core.WorkflowExecutionIdentifier) -> NodeExecutionRow:
+        row = self._store.node_executions.get((execution.project, execution.domain, execution.name, node_id))
+        if row is None:
+            wanted = core.NodeExecutionIdentifier(node_id=node_id, execution_id=execution)
+            raise missing_entity("node execution", wanted)
+        return row
+
+    def get(self, request: admin.NodeExecutionGetRequest) -> admin.NodeExecution:
+        """One node execution."""
+        return self._find(request.id).message
+
+    def data(self, request: admin.NodeExecutionGetDataRequest) -> admin.NodeExecutionGetDataResponse:
+        """Inputs and outputs; empty while there are none."""
+        row = self._find(request.id)
+        base = "/".join(row.key)
+        return admin.NodeExecutionGetDataResponse(
+            inputs=admin.UrlBlob(),
+            outputs=admin.UrlBlob(),
+            full_inputs=self._store.data.get(row.input_uri) or core.LiteralMap(),
+            full_outputs=self._store.data.get(row.closure.output_uri or "") or core.LiteralMap(),
+            flyte_urls=admin.FlyteUrLs(
+                inputs=f"flyte://v1/{base}/i",
+                outputs=f"flyte://v1/{base}/o",
+                deck=f"flyte://v1/{base}/d" if row.closure.deck_uri else "",
+            ),
+        )
+
+    def list(self, request: admin.NodeExecutionListRequest) -> admin.NodeExecutionList:
+        """One page of one level of an execution's nodes."""
+        execution = request.workflow_execution_id
+        if execution is None or not (execution.project and execution.domain and execution.name):
+            raise missing("execution_id")
+        validation.check_limit(request.limit)
+        parent = self._at(request.unique_parent_id, execution).id if request.unique_parent_id else None
+        page = select(
+            self._store.node_executions.group(((execution.project, execution.domain, execution.name), parent)),
+            entity=Entity.NODE_EXECUTION,
+            filters=parse_filters(request.filters, Entity.NODE_EXECUTION),
+            order=parse_order(request.sort_by, Entity.NODE_EXECUTION),
+            offset=parse_token(request.token, "ListNodeExecutions"),
+            limit=request.limit,
+            related=self._related,
+        )
+        return admin.NodeExecutionList(node_executions=[self._listed(row) for row in page.rows], token=page.token)
+
+    def _related(self, row: NodeExecutionRow, entity: Entity) -> Sequence[Row]:
+        execution = self._store.executions.get(row.key[:3])
+        return () if execution is None else (execution,)
+
+    def _listed(self, row: NodeExecutionRow) -> admin.NodeExecution:
+        metadata = row.metadata
+        if not metadata.is_parent_node and len(self._store.node_executions.group((row.key[:3], row.id))):
+            # Only lists look for children; Get shows what the events said.
+            metadata = dataclasses.replace(metadata, is_parent_node=True)
+        return admin.NodeExecution(
+            id=row.message.id, input_uri=row.input_uri, closure=trimmed(row.closure), metadata=metadata
+        )

@@ -1,0 +1,91 @@
+"""Task executions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...idl import admin, core, methods
+from .. import validation
+from ..columns import Entity
+from ..failures import missing, missing_entity
+from ..filters import parse_filters
+from ..listing import parse_order, parse_token, select
+from ..rows import Row, TaskExecutionRow
+from . import entities
+from .context import Context, Route
+
+
+class TaskExecutionService:
+    """RPCs about the attempts of tasks."""
+
+    def __init__(self, context: Context) -> None:
+        self._store = context.store
+
+    def routes(self) -> dict[str, Route]:
+        """What answers which path."""
+        return {
+            methods.GET_TASK_EXECUTION.path: self.get,
+            methods.LIST_TASK_EXECUTIONS.path: self.list,
+            methods.GET_TASK_EXECUTION_DATA.path: self.data,
+        }
+
+    def _find(self, identifier: core.TaskExecutionIdentifier | None) -> TaskExecutionRow:
+        if identifier is None:
+            raise missing("id")
+        if identifier.node_execution_id is None:
+            raise missing("node_execution_id")
+        node, execution = validation.check_node_id(identifier.node_execution_id)
+        if identifier.task_id is None:
+            raise missing("task_id")
+        task = validation.check_identifier(entities.with_kind(identifier.task_id, Entity.TASK), core.ResourceType.TASK)
+        row = self._store.task_executions.get(
+            (
+                (execution.project, execution.domain, execution.name, node.node_id),
+                (task.project, task.domain, task.name, task.version),
+                identifier.retry_attempt,
+            )
+        )
+        if row is None:
+            raise missing_entity("task execution", identifier)
+        return row
+
+    def get(self, request: admin.TaskExecutionGetRequest) -> admin.TaskExecution:
+        """One attempt."""
+        return self._find(request.id).message
+
+    def data(self, request: admin.TaskExecutionGetDataRequest) -> admin.TaskExecutionGetDataResponse:
+        """Inputs and outputs; empty while there are none."""
+        row = self._find(request.id)
+        base = f"{'/'.join(row.node_key)}/{row.retry_attempt}"
+        return admin.TaskExecutionGetDataResponse(
+            inputs=admin.UrlBlob(),
+            outputs=admin.UrlBlob(),
+            full_inputs=self._store.data.get(row.input_uri) or core.LiteralMap(),
+            full_outputs=self._store.data.get(row.closure.output_uri or "") or core.LiteralMap(),
+            flyte_urls=admin.FlyteUrLs(inputs=f"flyte://v1/{base}/i", outputs=f"flyte://v1/{base}/o"),
+        )
+
+    def list(self, request: admin.TaskExecutionListRequest) -> admin.TaskExecutionList:
+        """One page of the attempts of a node; errors are whole here."""
+        node, execution = validation.check_node_id(request.node_execution_id)
+        validation.check_limit(request.limit)
+        page = select(
+            self._store.task_executions.group((execution.project, execution.domain, execution.name, node.node_id)),
+            entity=Entity.TASK_EXECUTION,
+            filters=parse_filters(request.filters, Entity.TASK_EXECUTION),
+            order=parse_order(request.sort_by, Entity.TASK_EXECUTION),
+            offset=parse_token(request.token, "ListTaskExecutions"),
+            limit=request.limit,
+            related=self._related,
+        )
+        return admin.TaskExecutionList(task_executions=[row.message for row in page.rows], token=page.token)
+
+    def _related(self, row: TaskExecutionRow, entity: Entity) -> Sequence[Row]:
+        match entity:
+            case Entity.TASK:
+                related: Row | None = self._store.tasks.get((row.project, row.domain, row.name, row.version))
+            case Entity.EXECUTION:
+                related = self._store.executions.get(row.node_key[:3])
+            case _:
+                related = self._store.node_executions.get(row.node_key)
+        return () if related is None else (related,)

@@ -1,0 +1,45 @@
+"""What the server counts."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import Status
+
+
+@dataclass(slots=True)
+class Stats:
+    """Counters since the server was started or they were reset.
+
+    Attributes:
+        calls: how many RPCs ended, by method and by the name of the status that was answered.
+        bytes_in: bytes of request messages.
+        bytes_out: bytes of reply messages.
+        duplicates: creations of something that was there already, however they were answered.
+        hits: calls that a fault hit, by method.
+        in_flight: RPCs that have not ended.
+    """
+
+    calls: dict[str, Counter[str]] = field(default_factory=dict[str, Counter[str]])
+    bytes_in: int = 0
+    bytes_out: int = 0
+    duplicates: int = 0
+    hits: Counter[str] = field(default_factory=Counter[str])
+    in_flight: int = 0
+
+    def ended(self, method: str, status: Status) -> None:
+        """Count an RPC that ended."""
+        self.calls.setdefault(method, Counter())[status.name] += 1
+
+    def reset(self) -> None:
+        """Start again from zero; what is in flight stays."""
+        self.calls.clear()
+        self.hits.clear()
+        self.bytes_in = self.bytes_out = self.duplicates = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """The counters in JSON's types."""
+        return dataclasses.asdict(self)

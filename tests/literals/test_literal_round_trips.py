@@ -102,9 +102,10 @@ def test_a_value_of_a_type_can_be_read_by_the_variables_type_alone(pair: tuple[A
 
 
 @given(typed_values(2))
-def test_the_literal_type_of_a_guessed_type_is_the_same(pair: tuple[Any, Any]):
-    expected = literal_type(pair[0])
-    assert literal_type(guess_type(expected)) == expected
+def test_a_guessed_type_is_guessed_again_from_its_own_literal_type(pair: tuple[Any, Any]):
+    # Not equal literal types: two variants of a union, such as list[datetime] and list[date], may guess alike.
+    guessed = guess_type(literal_type(pair[0]))
+    assert guess_type(literal_type(guessed)) == guessed
 
 
 @given(st.dictionaries(text, plain))

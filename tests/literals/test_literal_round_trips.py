@@ -117,7 +117,9 @@ def test_an_untyped_dict_comes_back_equal(value: dict[str, Any]):
 def test_a_value_of_another_type_is_converted_or_refused_and_nothing_else(one: tuple[Any, Any], two: tuple[Any, Any]):
     literal = unless_refused(lambda: to_literal(one[1], literal_type(two[0]), name="x"))
     if literal is not None:
-        assert to_literal(to_python(literal, two[0]), literal_type(two[0])) == literal
+        # The literal itself may say more than the type keeps: a datetime is a literal of a date, too.
+        value = to_python(literal, two[0])
+        assert to_python(to_literal(value, literal_type(two[0])), two[0]) == value
 
 
 @given(st.binary(), typed_values(1))

@@ -26,14 +26,9 @@ async def no_task_left_behind() -> AsyncGenerator[None]:
     before = asyncio.all_tasks()
     yield
     for _ in range(100):
-        left = {task for task in asyncio.all_tasks() - before if not task.done() and not _is_runner(task)}
+        left = {task for task in asyncio.all_tasks() - before if not task.done()}
+        left.discard(asyncio.current_task())
         if not left:
             return
         await asyncio.wait(left, timeout=0.01)
     pytest.fail(f"tasks left behind: {left}")
-
-
-def _is_runner(task: asyncio.Task[object]) -> bool:
-    """Whether a task is pytest's: the one that runs this fixture, or the one that waits for it."""
-    name = getattr(task.get_coro(), "__qualname__", "")
-    return task is asyncio.current_task() or name.startswith("TestRunner.")

@@ -32,6 +32,9 @@ class Converter(ABC):
     kinds: ClassVar[tuple[Kind, ...]]
     """The kinds of LiteralType that values of this family are written for."""
 
+    reads_unions: ClassVar[bool] = False
+    """Whether `to_python` wants the union around a literal; else it gets what is inside."""
+
     @abstractmethod
     def handles(self, python_type: Any) -> bool:
         """Whether the type belongs to the family; it comes without `Annotated`."""
@@ -167,6 +170,8 @@ class Reader:
         if python_type is Any or python_type is object:
             return self.by_itself(literal, name)
         converter = self.registry.for_type(python_type, name)
+        if not converter.reads_unions and (inner := in_union(literal)) is not None:
+            return self.python(inner, python_type, name)
         if plain.is_serialised(literal):
             return converter.from_plain(plain.load(literal, name), python_type, name, self)
         return converter.to_python(literal, python_type, name, self)
@@ -191,9 +196,9 @@ class Reader:
                 return None
             if scalar.primitive is not None:
                 return which(scalar.primitive, "value")[1]
-            if scalar.union is not None and scalar.union.value is not None:
+            if scalar.union is not None and (inner := scalar.union.value) is not None:
                 stored = scalar.union.type
-                return self.python(scalar.union.value, self.guess_or_any(stored) if stored else Any, name)
+                return self.python(inner, Any if stored is None else self.guess_or_any(stored), name)
         raise FlyteTypeException(f"{name}: reading a literal that holds {literal_kind(literal)} is not supported")
 
     def guess_or_any(self, literal_type: core.LiteralType) -> Any:
@@ -202,6 +207,12 @@ class Reader:
             return self.registry.guess(literal_type)
         except FlyteTypeException:
             return Any
+
+
+def in_union(literal: core.Literal) -> core.Literal | None:
+    """The literal inside of a union; None if it is no union."""
+    scalar = literal.scalar
+    return scalar.union.value if scalar is not None and scalar.union is not None else None
 
 
 def _prefix(name: str) -> str:

@@ -11,8 +11,7 @@ from typing import Any, TypeVar, Union, cast, get_args, get_origin
 from ..errors import FlyteTypeException, FlyteUserException, FlyteValueException
 from ..idl import core
 from . import plain
-from .base import Converter, Reader, Registry, Writer, unwrap
-from .scalars import bare
+from .base import Converter, Reader, Registry, Writer, in_union, unwrap
 from .text import python_type_text, type_text, which, wrong_literal, wrong_type
 
 C = TypeVar("C")
@@ -46,7 +45,7 @@ class ListConverter(Converter):
         return core.Literal(collection=core.LiteralCollection(literals=literals))
 
     def to_python(self, literal: core.Literal, python_type: Any, name: str, reader: Reader) -> list[Any]:
-        collection = bare(literal).collection
+        collection = literal.collection
         if collection is None:
             raise wrong_literal(name, python_type_text(python_type), literal)
         item_type = _item_type(python_type)
@@ -100,7 +99,7 @@ class DictConverter(Converter):
         return core.Literal(map=core.LiteralMap(literals=entries))
 
     def to_python(self, literal: core.Literal, python_type: Any, name: str, reader: Reader) -> dict[Any, Any]:
-        entries = bare(literal).map
+        entries = literal.map
         if entries is None:
             raise wrong_literal(name, python_type_text(python_type), literal)
         key_type, value_type = _entry_types(python_type)
@@ -129,6 +128,7 @@ class UnionConverter(Converter):
 
     tag = "Typed Union"
     kinds = ("union_type",)
+    reads_unions = True
 
     def handles(self, python_type: Any) -> bool:
         return get_origin(python_type) in (Union, UnionType)
@@ -162,16 +162,16 @@ class UnionConverter(Converter):
     def to_python(self, literal: core.Literal, python_type: Any, name: str, reader: Reader) -> Any:
         members = get_args(python_type)
         union = literal.scalar.union if literal.scalar is not None else None
-        if union is not None and union.value is not None:
-            literal = union.value
-            if union.type is not None:
-                members = _stored_first(members, union.type, reader.registry)
+        if union is not None and union.type is not None:
+            members = _stored_first(members, union.type, reader.registry)
+        inner = in_union(literal)
+        held = literal if inner is None else inner
 
         def read(member: Any, strict: bool) -> Any:
-            return (reader.strictly() if strict else reader).python(literal, member, name)
+            return (reader.strictly() if strict else reader).python(held, member, name)
 
         return _choose(
-            members, read, reader.strict, name, lambda: wrong_literal(name, python_type_text(python_type), literal)
+            members, read, reader.strict, name, lambda: wrong_literal(name, python_type_text(python_type), held)
         )
 
     def to_plain(self, value: Any, python_type: Any, name: str, writer: Writer) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..codec import decode
-from ..errors import FlyteValueException
+from ..errors import FlyteTypeException, FlyteValueException
 from ..idl import core
 from .builtin import READER, WRITER
 
@@ -28,7 +28,7 @@ def to_literal(value: Any, expected: core.LiteralType, *, name: str = "value", p
             path into containers (`xs[3]`), the expected type, and the value's type.
         FlyteValueException: the type is right and the value cannot be written.
     """
-    if (given := _given_literal(value)) is not None:
+    if (given := given_literal(value)) is not None:
         return given
     try:
         return WRITER.literal(value, expected, Any if python_type is None else python_type, name)
@@ -82,12 +82,14 @@ def literal_map(
         if name not in variables:
             known = ", ".join(sorted(variables)) or "none"
             raise FlyteValueException(f"{name}: there is no variable of that name, known are: {known}")
-        expected = variables[name].type or core.LiteralType()
+        expected = variables[name].type
+        if expected is None:
+            raise FlyteTypeException(f"{name}: the interface does not give the variable a type")
         literals[name] = to_literal(value, expected, name=name, python_type=(type_hints or {}).get(name))
     return core.LiteralMap(literals=literals)
 
 
-def _given_literal(value: Any) -> core.Literal | None:
+def given_literal(value: Any) -> core.Literal | None:
     """The literal that flyteidl or flytekit made; recognised by its message type, without importing either."""
     if isinstance(value, core.Literal):
         return value

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast, overload
 
 from ..errors import FlyteValueException
 from ..idl import core
-from .convert import to_literal, to_python
+from .convert import given_literal, to_literal, to_python
 from .text import literal_text
 from .types import literal_type
 
@@ -111,10 +111,8 @@ class LiteralsResolver(MutableMapping[str, Any]):
         if attr in self._typed:
             return self._typed[attr]
         if attr not in self._guessed:
-            variable = (self._variable_map or {}).get(attr)
-            expected = variable.type if variable is not None else None
             hint = self._type_hints.get(attr)
-            self._guessed[attr] = to_python(self._literals[attr], hint, expected=expected, name=attr)
+            self._guessed[attr] = to_python(self._literals[attr], hint, expected=self._declared_type(attr), name=attr)
         return self._guessed[attr]
 
     def as_python_native(self, python_interface: Any) -> Any:
@@ -185,11 +183,10 @@ class LiteralsResolver(MutableMapping[str, Any]):
         return self.get(key)
 
     def __setitem__(self, key: str, value: Any) -> None:
-        variable = (self._variable_map or {}).get(key)
-        expected = variable.type if variable is not None else None
-        if expected is None and not isinstance(value, core.Literal):
-            expected = literal_type(type(value))
-        literal = to_literal(value, expected or core.LiteralType(), name=key, python_type=self._type_hints.get(key))
+        if (literal := given_literal(value)) is None:
+            expected = self._declared_type(key)
+            expected = literal_type(type(value)) if expected is None else expected
+            literal = to_literal(value, expected, name=key, python_type=self._type_hints.get(key))
         self._forget(key)
         self._literals[key] = literal
 
@@ -231,6 +228,11 @@ class LiteralsResolver(MutableMapping[str, Any]):
         with suppress(TypeError):
             self._by_type[key] = value
         return value
+
+    def _declared_type(self, name: str) -> core.LiteralType | None:
+        """What the interface says of a name; None if it is not known."""
+        variable = (self._variable_map or {}).get(name)
+        return variable.type if variable is not None else None
 
     def _forget(self, name: str) -> None:
         self._typed.pop(name, None)

@@ -46,7 +46,7 @@ class NoneConverter(Converter):
         return none_literal()
 
     def to_python(self, literal: core.Literal, python_type: Any, name: str, reader: Reader) -> None:
-        scalar = bare(literal).scalar
+        scalar = literal.scalar
         if scalar is None or scalar.none_type is None:
             raise wrong_literal(name, "None", literal)
 
@@ -80,7 +80,7 @@ class PrimitiveConverter(Converter):
         return core.Literal(scalar=core.Scalar(primitive=primitive))
 
     def to_python(self, literal: core.Literal, python_type: Any, name: str, reader: Reader) -> Any:
-        scalar = bare(literal).scalar
+        scalar = literal.scalar
         value = (
             self.read(scalar.primitive, reader.strict) if scalar is not None and scalar.primitive is not None else None
         )
@@ -307,7 +307,7 @@ class EnumConverter(Converter):
         return core.Literal(scalar=core.Scalar(primitive=primitive))
 
     def to_python(self, literal: core.Literal, python_type: Any, name: str, reader: Reader) -> Any:
-        scalar = bare(literal).scalar
+        scalar = literal.scalar
         text = scalar.primitive.string_value if scalar is not None and scalar.primitive is not None else None
         if text is None:
             raise wrong_literal(name, python_type_text(python_type), literal)
@@ -322,13 +322,6 @@ class EnumConverter(Converter):
         except ValueError:
             known = ", ".join(map(repr, members(python_type)))
             raise FlyteValueException(f"{name}: {short_repr(value)} is not one of {known}") from None
-
-
-def bare(literal: core.Literal) -> core.Literal:
-    """The literal inside of a union; any other literal itself."""
-    while (scalar := literal.scalar) is not None and scalar.union is not None and scalar.union.value is not None:
-        literal = scalar.union.value
-    return literal
 
 
 def members(enum_type: Any) -> list[Any]:

@@ -10,7 +10,7 @@ from typing import Literal, Self
 
 import anyio
 
-from ..config import Config
+from ..config import Config, parse_endpoint
 from ..deadline import Duration, seconds
 from ..errors import FlyteInvalidInputException
 from ..idl import admin
@@ -177,8 +177,7 @@ class FlyteRemote(Launching):
 
 def _transport_options(config: Config) -> TransportOptions:
     platform = config.platform
+    endpoint = parse_endpoint(platform.endpoint, insecure=platform.insecure)
     return TransportOptions(
-        endpoint=platform.endpoint,
-        insecure=platform.insecure,
-        ca_cert_file=platform.ca_cert_file_path,
+        endpoint=endpoint.target, insecure=endpoint.insecure, ca_cert_file=platform.ca_cert_file_path
     )

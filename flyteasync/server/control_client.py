@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -49,7 +49,7 @@ class ControlClient:
         await self._channel.close()
 
     async def _call(self, path: str, payload: object) -> Any:
-        call = cast("Callable[..., Any]", self._channel.unary_unary(path))
+        call = cast("Any", self._channel.unary_unary(path))
         try:
             return json.loads(await call(json.dumps(payload).encode(), timeout=TIMEOUT))
         except grpc.aio.AioRpcError as error:

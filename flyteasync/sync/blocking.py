@@ -26,9 +26,7 @@ class Twin(Protocol):
 
 
 @overload
-def blocking(
-    method: Callable[Concatenate[A, P], Coroutine[Any, Any, R]], /
-) -> Callable[Concatenate[Any, P], R]: ...
+def blocking(method: Callable[Concatenate[A, P], Coroutine[Any, Any, R]], /) -> Callable[Concatenate[Any, P], R]: ...
 @overload
 def blocking(
     method: Callable[Concatenate[A, P], Coroutine[Any, Any, R]],

@@ -369,6 +369,7 @@ def test_a_bare_dict_reads_a_typed_map():
 def test_an_optional_is_read_by_the_type_it_holds():
     assert to_python(written(3, int | None), int) == 3
     assert to_python(written([3], list[int] | None), list[int]) == [3]
+    assert to_python(written({"a": 1}, dict | None), dict) == {"a": 1}
 
 
 def test_a_plain_literal_is_read_as_an_optional():
@@ -561,6 +562,18 @@ def test_a_literal_map_converts_by_the_interface():
 def test_a_type_hint_decides_where_the_interface_leaves_a_choice():
     result = literal_map({"config": {1: date(2024, 1, 2)}}, VARIABLES, type_hints={"config": dict[int, date]})
     assert to_python(result.literals["config"]) == {1: "2024-01-02"}
+
+
+def test_types_and_values_that_are_all_defaults_are_no_less_set():
+    result = literal_map({"n": None, "o": None}, {name: core.Variable(type=literal_type(None)) for name in "no"})
+    assert to_python(result.literals["n"], type(None)) is None
+    assert to_python(written([], list[int] | None), list[int] | None) == []
+    assert to_python(written({}, dict[str, int] | None)) == {}
+
+
+def test_a_variable_without_a_type_is_refused():
+    with pytest.raises(FlyteTypeException, match=r"^n: the interface does not give the variable a type$"):
+        literal_map({"n": 1}, {"n": core.Variable()})
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones():

@@ -51,8 +51,7 @@ def test_interval_of_a_young_wait_is_short_and_of_an_old_one_the_ceiling() -> No
 def test_known_names_are_asked_for_their_end_only_and_archived_ones_are_not_hidden() -> None:
     request = Poll(tuple(targets(5))).request()
     assert request.filters == (
-        "value_in(execution_name,e0;e1;e2;e3;e4)+value_in(state,0;1)"
-        "+value_in(phase,ABORTED;FAILED;SUCCEEDED;TIMED_OUT)"
+        "value_in(execution_name,e0;e1;e2;e3;e4)+value_in(state,0;1)+value_in(phase,ABORTED;FAILED;SUCCEEDED;TIMED_OUT)"
     )
     assert request.limit == 6
     assert request.id is not None

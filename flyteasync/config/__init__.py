@@ -1,0 +1,32 @@
+"""Configuration, and where it is read from."""
+
+from .endpoint import Endpoint, parse_endpoint
+from .file import ConfigFile
+from .model import (
+    AuthType,
+    AzureBlobStorageConfig,
+    Config,
+    DataConfig,
+    GCSConfig,
+    GenericPersistenceConfig,
+    PlatformConfig,
+    S3Config,
+    SecretsConfig,
+    StatsConfig,
+)
+
+__all__ = [
+    "AuthType",
+    "AzureBlobStorageConfig",
+    "Config",
+    "ConfigFile",
+    "DataConfig",
+    "Endpoint",
+    "GCSConfig",
+    "GenericPersistenceConfig",
+    "PlatformConfig",
+    "S3Config",
+    "SecretsConfig",
+    "StatsConfig",
+    "parse_endpoint",
+]

@@ -41,8 +41,9 @@ class Stats:
 
     def to_dict(self) -> dict[str, Any]:
         """The counters in JSON's types."""
+        # Not `asdict`: on Python 3.11 it rebuilds a Counter by counting its items.
         return {
-            "calls": {method: dict(codes) for method, codes in self.calls.items()},
+            "calls": {method: dict(statuses) for method, statuses in self.calls.items()},
             "bytes_in": self.bytes_in,
             "bytes_out": self.bytes_out,
             "duplicates": self.duplicates,

@@ -42,7 +42,7 @@ def run_child() -> int:
         sys.path += [entry for entry in hello.get("sys_path", ()) if entry not in sys.path]
         config, handlers = ServerConfig.from_dict(hello["config"]), load_handlers(hello["handlers"])
         asyncio.run(_serve(config, handlers, lines, lambda endpoint: answer({"endpoint": endpoint})))
-    except Exception as error:  # whatever it is, the parent has to hear of it
+    except Exception as error:  # whatever it is, the parent has to hear of it  # noqa: BLE001
         answer({"error": f"{error}", "invalid": isinstance(error, FlyteInvalidInputException)})
         return 1
     return 0

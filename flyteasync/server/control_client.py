@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import grpc
 import grpc.aio
@@ -49,7 +49,7 @@ class ControlClient:
         await self._channel.close()
 
     async def _call(self, path: str, payload: object) -> Any:
-        call: Any = self._channel.unary_unary(path)
+        call = cast("Any", self._channel.unary_unary(path))
         try:
             return json.loads(await call(json.dumps(payload).encode(), timeout=TIMEOUT))
         except grpc.aio.AioRpcError as error:

@@ -45,7 +45,7 @@ class ThreadHost(Host):
     def _run(self) -> None:
         try:
             asyncio.run(self._serve())
-        except BaseException as error:  # the caller waits for it in another thread
+        except BaseException as error:  # the caller waits for it in another thread  # noqa: BLE001
             if not self._started.done():
                 self._started.set_exception(error)
         finally:

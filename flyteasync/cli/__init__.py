@@ -13,7 +13,8 @@ def main() -> None:
 
         status = run()
     except ModuleNotFoundError as error:
-        if error.name not in ("click", "rich"):
+        missing = (error.name or "").partition(".")[0]
+        if missing not in ("click", "rich"):
             raise
-        sys.exit(f"the flyteasync command needs {error.name}: pip install 'flyteasync[cli]'")
+        sys.exit(f"the flyteasync command needs {missing}: pip install 'flyteasync[cli]'")
     sys.exit(status)

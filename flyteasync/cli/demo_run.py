@@ -135,4 +135,4 @@ class _Demo:
         self._say(reason)
 
     def _say(self, trouble: str) -> None:
-        self._progress.console.print(Text(trouble, style="red"))
+        self._progress.console.print(Text(trouble, style="red"), soft_wrap=True)

@@ -55,6 +55,8 @@ class ProcessHost(Host):
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            # Ctrl-C reaches the whole group of processes; ending this one is our business.
+            process_group=None if sys.platform == "win32" else 0,
         )
         # What this process can import, its handlers' modules above all, the child must find too.
         self._tell({**self._hello, "sys_path": sys.path})

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
+from tests.support.backend import Backend
 from tests.support.loop import WarpLoop
 
 
@@ -35,3 +36,10 @@ async def no_task_left_behind() -> AsyncGenerator[None]:
             return
         await asyncio.wait(left, timeout=0.01)
     pytest.fail(f"tasks left behind: {left}")
+
+
+@pytest.fixture
+async def backend() -> AsyncGenerator[Backend]:
+    """An embedded server in the test's loop, with workflows registered, and a remote."""
+    async with Backend() as started:
+        yield started

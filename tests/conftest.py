@@ -4,10 +4,20 @@ import asyncio
 import inspect
 from collections.abc import AsyncGenerator
 
+import hypothesis
 import pytest
 
 from tests.support.backend import Backend
 from tests.support.loop import WarpLoop
+
+
+# A change is judged by the same examples each time; the long suite explores.
+hypothesis.settings.register_profile("default", derandomize=True, deadline=None)
+hypothesis.settings.register_profile("long", deadline=None)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    hypothesis.settings.load_profile("long" if config.getoption("-m") == "long" else "default")
 
 
 @pytest.fixture

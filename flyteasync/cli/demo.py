@@ -96,7 +96,7 @@ def demo(executions: int, as_json: bool) -> None:
 async def _run(executions: int, progress: Progress) -> Report:
     handlers = "flyteasync.cli.demo_workflow:HANDLERS"
     async with (
-        await Environment.start(handlers=handlers, projects=(PROJECT,)) as environment,
+        await Environment.start(handlers) as environment,
         environment.remote(default_project=PROJECT, default_domain=DOMAIN) as remote,
     ):
         await _register(remote)

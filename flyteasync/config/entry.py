@@ -21,7 +21,7 @@ class Entry:
         section: the section of INI files; with the option it names the environment variable.
         option: the option in that section.
         yaml: the path of keys in YAML files, with dots between them; None if only the other sources have it.
-        parse: makes the value; raises ValueError with what was expected.
+        parse: makes the value; raises TypeError or ValueError with what was expected.
         secret: whether errors must not show the value.
     """
 
@@ -36,7 +36,7 @@ class Entry:
         """The name of the environment variable."""
         return f"FLYTE_{self.section}_{self.option}".upper()
 
-    def read(self, file: ConfigFile | None) -> Any:
+    def read(self, file: ConfigFile) -> Any:
         """The value, from the environment if it is there, else from the file; None if neither sets it.
 
         Raises:
@@ -44,8 +44,6 @@ class Entry:
         """
         if self.variable in os.environ:
             return self._value(os.environ[self.variable], f"environment variable {self.variable}")
-        if file is None:
-            return None
         if file.ini is not None:
             where = f"{file.path}: [{self.section}] {self.option}"
             try:
@@ -74,7 +72,7 @@ class Entry:
             return None
         try:
             return self.parse(raw)
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             got = type(raw).__name__ if self.secret else repr(raw)
             raise FlyteInvalidInputException(f"{where}: expected {error}, got {got}") from None
 
@@ -82,7 +80,7 @@ class Entry:
 def text(raw: Any) -> str:
     """A text; a number is taken for one, as YAML cannot tell a numeric id from a number."""
     if isinstance(raw, bool) or not isinstance(raw, (str, int, float)):
-        raise ValueError("a text")
+        raise TypeError("a text")
     return str(raw)
 
 
@@ -112,11 +110,11 @@ def texts(raw: Any) -> list[str]:
     if isinstance(raw, str):
         return raw.split(",")
     if not isinstance(raw, list):
-        raise ValueError("a list of texts, or one text with commas")
+        raise TypeError("a list of texts, or one text with commas")
     return [text(item) for item in cast("list[Any]", raw)]
 
 
-def read_all(entries: Mapping[str, Entry], file: ConfigFile | None) -> dict[str, Any]:
+def read_all(entries: Mapping[str, Entry], file: ConfigFile) -> dict[str, Any]:
     """The values of the settings that are set, by field."""
     values = {field: entry.read(file) for field, entry in entries.items()}
     return {field: value for field, value in values.items() if value is not None}

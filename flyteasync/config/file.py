@@ -40,14 +40,18 @@ ConfigSource = str | os.PathLike[str] | ConfigFile | None
 """What callers may name as the file: a path, a file that was read already, or None to look in the usual places."""
 
 
-def load(source: ConfigSource) -> ConfigFile | None:
+NO_FILE = ConfigFile(Path(os.devnull), yaml={})
+"""Stands for a file where there is none."""
+
+
+def load(source: ConfigSource) -> ConfigFile:
     """Read the configuration file.
 
     None looks for, in this order: the path in `FLYTECTL_CONFIG`, `flytekit.config` in the working directory,
     `~/.flyte/config` and `~/.flyte/config.yaml`. Files whose names end in `yaml` or `yml` are YAML, others INI.
 
     Returns:
-        The file; None if `source` is None and there is none.
+        The file; `NO_FILE` if `source` is None and there is none.
 
     Raises:
         FlyteInvalidInputException: the file that was named does not exist, or a file is not what its name says.
@@ -56,7 +60,7 @@ def load(source: ConfigSource) -> ConfigFile | None:
         return source
     path = next(_usual_places(), None) if source is None else Path(source).expanduser()
     if path is None:
-        return None
+        return NO_FILE
     return _read_yaml(path) if path.name.endswith(("yaml", "yml")) else _read_ini(path)
 
 
@@ -112,10 +116,8 @@ def _read_ini(path: Path) -> ConfigFile:
     parser = configparser.ConfigParser()
     try:
         parser.read_string(_text(path), source=str(path))
-    except configparser.ParsingError as error:
-        where = f" at line {error.errors[0][0]}" if error.errors else ""
-        raise FlyteInvalidInputException(f"the configuration file {path} is not valid INI{where}") from None
     except configparser.Error as error:
+        # Its own text quotes the line, which may hold a secret.
         raise FlyteInvalidInputException(f"the configuration file {path} is not valid INI: {_what(error)}") from None
     if parser.has_section("internal"):
         raise FlyteInvalidInputException(f"the configuration file {path} must not have a section 'internal'")
@@ -123,8 +125,12 @@ def _read_ini(path: Path) -> ConfigFile:
 
 
 def _what(error: configparser.Error) -> str:
-    """What is wrong, without the line that is."""
+    """What is wrong and where."""
     match error:
+        case configparser.MissingSectionHeaderError():
+            return f"line {error.lineno} stands before the first section"
+        case configparser.ParsingError() if error.errors:
+            return f"line {error.errors[0][0]} is neither a section nor an option"
         case configparser.DuplicateSectionError():
             return f"section {error.section!r} occurs twice"
         case configparser.DuplicateOptionError():

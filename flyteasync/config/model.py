@@ -105,12 +105,12 @@ class PlatformConfig:
         return cls(endpoint=endpoint, insecure=insecure)
 
 
-def _mounted_secret(file: ConfigFile | None) -> str | None:
+def _mounted_secret(file: ConfigFile) -> str | None:
     """The client secret that stands in another file or variable, which the configuration names; the variable wins."""
     secret = None
     if (location := _SECRET_FILE.read(file)) is not None:
         try:
-            secret = Path(location).read_text(encoding="utf-8")
+            secret = Path(location).expanduser().read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise FlyteInvalidInputException(f"the client secret's file {location} cannot be read") from error
         secret = secret.strip() if secret.endswith("\n") else secret
@@ -300,7 +300,7 @@ class Config:
         local_sandbox_path: the directory for local files; None is a temporary one, made when it is needed.
     """
 
-    platform: PlatformConfig = PlatformConfig()  # frozen
+    platform: PlatformConfig = PlatformConfig()
     secrets: SecretsConfig = SecretsConfig()
     stats: StatsConfig = StatsConfig()
     data_config: DataConfig = DataConfig()

@@ -217,6 +217,10 @@ class LiteralsResolver(MutableMapping[str, Any]):
         values = ", ".join(f"{name}={literal_text(literal)}" for name, literal in self._literals.items())
         return f"LiteralsResolver({values})"
 
+    def __getstate__(self) -> dict[str, Any]:
+        # What can be converted again does not travel: guessed enums cannot be pickled.
+        return {**self.__dict__, "_guessed": {}, "_by_type": {}}
+
     def _read_as(self, name: str, as_type: Any) -> Any:
         """The value as that type; kept, unless the type cannot be told apart from others."""
         key = (name, as_type)

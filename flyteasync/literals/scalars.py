@@ -260,7 +260,7 @@ class TimedeltaConverter(PrimitiveConverter):
             raise wrong_type(name, "timedelta", value)
         if abs(value) > MAX_DURATION:
             raise FlyteValueException(f"{name}: the duration is longer than 10,000 years")
-        return value
+        return timedelta(value.days, value.seconds, value.microseconds)
 
     def to_plain(self, value: Any, python_type: Any, name: str, writer: Writer) -> float:
         return self.written(value, name, writer.strict).total_seconds()
@@ -350,11 +350,12 @@ def integral(value: float) -> int | None:
 
 
 def utc(value: datetime, name: str) -> datetime:
-    """The same moment in UTC; naive ones are taken as UTC."""
+    """The same moment in UTC; naive ones are taken as UTC, those of subclasses become plain ones."""
     try:
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-    except OverflowError:
-        raise FlyteValueException(f"{name}: the datetime is before the year 1 or after 9999 in UTC") from None
+        plain_value = value if type(value) is datetime else datetime.combine(value.date(), value.timetz())
+        return plain_value.replace(tzinfo=UTC) if plain_value.tzinfo is None else plain_value.astimezone(UTC)
+    except (OverflowError, ValueError):  # the latter for what is no moment at all, such as pandas' NaT
+        raise FlyteValueException(f"{name}: the datetime is not between the years 1 and 9999 in UTC") from None
 
 
 def _from_iso(kind: Any, value: str, name: str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..config import PlatformConfig
+from ..config import PlatformConfig, parse_endpoint
 from ..watcher import Name
 
 
@@ -10,8 +10,8 @@ def console_host(platform: PlatformConfig) -> str:
     """The console's scheme and host; the endpoint's own unless one is configured."""
     if platform.console_endpoint:
         return platform.console_endpoint.rstrip("/")
-    host = platform.endpoint.removeprefix("dns:///")
-    return f"{'http' if platform.insecure else 'https'}://{host}"
+    endpoint = parse_endpoint(platform.endpoint, insecure=platform.insecure)
+    return f"{'http' if endpoint.insecure else 'https'}://{endpoint.target}"
 
 
 def execution_url(platform: PlatformConfig, name: Name) -> str:

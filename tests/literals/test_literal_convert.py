@@ -99,6 +99,23 @@ def test_a_naive_datetime_is_taken_as_utc():
     assert written(datetime(2024, 1, 2, 12), datetime).scalar.primitive.datetime == datetime(2024, 1, 2, 12, tzinfo=UTC)
 
 
+def test_values_of_subclasses_become_plain_ones():
+    class Moment(datetime):
+        pass
+
+    class Span(timedelta):
+        pass
+
+    class Count(enum.IntEnum):
+        ONE = 1
+
+    moment = written(Moment(2024, 1, 2, tzinfo=timezone(timedelta(hours=1))), datetime).scalar.primitive.datetime
+    assert type(moment) is datetime
+    assert moment == datetime(2024, 1, 1, 23, tzinfo=UTC)
+    assert type(written(Span(days=1), timedelta).scalar.primitive.duration) is timedelta
+    assert type(written(Count.ONE, int).scalar.primitive.integer) is int
+
+
 def test_dicts_of_other_classes_are_dicts():
     assert written(OrderedDict(a=1), dict[str, int]) == written({"a": 1}, dict[str, int])
 
@@ -162,7 +179,7 @@ def test_an_int_beyond_64_bits_is_refused(value: int):
         (
             datetime.max.replace(tzinfo=timezone(timedelta(hours=-1))),
             datetime,
-            "x: the datetime is before the year 1 or after 9999 in UTC",
+            "x: the datetime is not between the years 1 and 9999 in UTC",
         ),
         ("green", Color, "x: 'green' is not one of 'red', 'blue'"),
         ({"a": 2**64}, dict, "x['a']: the number does not fit into 64 bits"),
@@ -403,6 +420,20 @@ def test_a_union_without_tags_is_read_as_the_variant_that_fits_exactly():
     assert type(result) is int
 
 
+def test_members_of_a_union_that_are_not_supported_do_not_stand_in_the_way():
+    assert to_python(written(3, int | None), set[int] | int) == 3
+    assert to_python(written([3], list[int] | None), list[set[int]] | list[int]) == [3]
+    with pytest.raises(FlyteTypeException, match=r"^x: expected set\[int\] \| str, got a literal that holds int$"):
+        to_python(written(3, int | None), set[int] | str, name="x")
+
+
+def test_a_union_inside_of_a_union_is_read_as_it_was_written():
+    python_type = list[int | str] | dict[str, float | int]
+    for value in (["a", 1], {"a": 1, "b": 1.0}):
+        result = to_python(written(value, python_type), python_type)
+        assert repr(result) == repr(value)
+
+
 def test_flyteconsole_writes_whole_floats_for_ints():
     assert to_python(primitive(float_value=3.0), int) == 3
     with pytest.raises(FlyteTypeException, match=r"^x: expected int, got a literal that holds float$"):
@@ -496,6 +527,29 @@ def test_a_literal_of_another_type_is_refused_by_name(literal: core.Literal, pyt
 def test_a_text_that_is_no_member_is_refused_by_name(literal: core.Literal):
     with pytest.raises(FlyteValueException, match=r"^x: 'green' is not one of 'red', 'blue'$"):
         to_python(literal, Color, name="x")
+
+
+@pytest.mark.parametrize(
+    ("data", "python_type", "text"),
+    [
+        (b"\xa3now", datetime, "x: 'now' is not an ISO 8601 datetime"),
+        (b"\xa3now", date, "x: 'now' is not an ISO 8601 date"),
+        (b"\xcb\x7f\xe0\x00\x00\x00\x00\x00\x00", timedelta, "x: the duration is too long for a timedelta"),
+        (b"\xcf" + b"\xff" * 8, int, "x: the number does not fit into a signed integer of 64 bits"),
+    ],
+)
+def test_a_serialised_value_that_is_none_of_its_type_is_refused_by_name(data: bytes, python_type: Any, text: str):
+    with pytest.raises(FlyteValueException) as caught:
+        to_python(msgpack(data), python_type, name="x")
+    assert str(caught.value) == text
+
+
+def test_a_literal_nested_too_deeply_is_refused():
+    literal = primitive(integer=1)
+    for _ in range(5000):
+        literal = core.Literal(collection=core.LiteralCollection(literals=[literal]))
+    with pytest.raises(FlyteValueException, match=r"^x: the literal is nested too deeply$"):
+        to_python(literal, name="x")
 
 
 def blob(uri: str) -> core.Literal:

@@ -245,6 +245,11 @@ def test_it_can_be_pickled_and_copied_deeply(resolver: LiteralsResolver):
     assert copy.deepcopy(resolver)["c"] is Color.RED
 
 
+def test_it_can_be_pickled_after_an_enum_was_guessed(resolver: LiteralsResolver):
+    assert resolver["c"] == "red"
+    assert pickle.loads(pickle.dumps(resolver))["c"] == "red"
+
+
 def test_its_representation_converts_nothing_and_stays_short():
     literals = {"s": to_literal("x" * 10_000, literal_type(str)), "f": blob()}
     literals["l"] = to_literal([0] * 10_000, literal_type(list[int]))

@@ -102,9 +102,10 @@ def test_a_value_of_a_type_can_be_read_by_the_variables_type_alone(pair: tuple[A
 
 
 @given(typed_values(2))
-def test_the_literal_type_of_a_guessed_type_is_the_same(pair: tuple[Any, Any]):
-    expected = literal_type(pair[0])
-    assert literal_type(guess_type(expected)) == expected
+def test_a_guessed_type_is_guessed_again_from_its_own_literal_type(pair: tuple[Any, Any]):
+    # Not equal literal types: two variants of a union, such as list[datetime] and list[date], may guess alike.
+    guessed = guess_type(literal_type(pair[0]))
+    assert guess_type(literal_type(guessed)) == guessed
 
 
 @given(st.dictionaries(text, plain))
@@ -116,7 +117,9 @@ def test_an_untyped_dict_comes_back_equal(value: dict[str, Any]):
 def test_a_value_of_another_type_is_converted_or_refused_and_nothing_else(one: tuple[Any, Any], two: tuple[Any, Any]):
     literal = unless_refused(lambda: to_literal(one[1], literal_type(two[0]), name="x"))
     if literal is not None:
-        assert to_literal(to_python(literal, two[0]), literal_type(two[0])) == literal
+        # The literal itself may say more than the type keeps: a datetime is a literal of a date, too.
+        value = to_python(literal, two[0])
+        assert to_python(to_literal(value, literal_type(two[0])), two[0]) == value
 
 
 @given(st.binary(), typed_values(1))

@@ -116,10 +116,10 @@ async def run_in_daemon_thread(function: Callable[[], T], done: Callable[[], Non
         result, error = None, None
         try:
             result = context.run(function)
-        except Exception as raised:  # noqa: BLE001 # it is raised again where the call is awaited
+        except Exception as raised:  # it is raised again where the call is awaited  # noqa: BLE001
             # A future takes no StopIteration.
             error = RuntimeError(repr(raised)) if isinstance(raised, StopIteration) else raised
-        except BaseException as raised:  # noqa: BLE001 # a handler that calls sys.exit() must not end the server
+        except BaseException as raised:  # a handler that calls sys.exit() must not end the server  # noqa: BLE001
             error = RuntimeError(repr(raised))
         with contextlib.suppress(RuntimeError):
             # The loop is closed if the server stopped without waiting for this thread.

@@ -261,7 +261,7 @@ class Run:
                 self._check_alive()
                 records.set_task_phase(store, task, TaskPhase.FAILED, now(), error=failed.error)
                 raise
-            except Exception as raised:  # noqa: BLE001 # whatever a handler raises is the error of its attempt
+            except Exception as raised:  # whatever a handler raises is the error of its attempt  # noqa: BLE001
                 self._check_alive()
                 error = failures.handler_error(raised)
                 records.set_task_phase(store, task, TaskPhase.FAILED, now(), error=error)

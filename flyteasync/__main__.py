@@ -1,0 +1,5 @@
+"""`python -m flyteasync` is the `flyteasync` command."""
+
+from .cli import main
+
+main()

@@ -164,15 +164,15 @@ async def test_options_of_a_view_arrive_and_those_of_the_remote_stay() -> None:
     assert base.seconds_left == pytest.approx(FAST.attempt_timeout, abs=1.5)
 
 
-async def test_a_view_shares_the_connection_the_counters_and_the_end(backend: Backend) -> None:
-    view = backend.remote.with_options(timeout=5)
+async def test_a_view_shares_the_connection_the_counters_and_the_end(bare: Backend) -> None:
+    view = bare.remote.with_options(timeout=5)
     await view.ping()
-    await backend.remote.ping()
-    assert view.stats is backend.remote.stats
+    await bare.remote.ping()
+    assert view.stats is bare.remote.stats
     assert view.stats.attempts["GetVersion"] == 2
-    assert view.watcher is backend.remote.watcher
+    assert view.watcher is bare.remote.watcher
     await view.aclose()
-    assert not backend.remote.health
+    assert not bare.remote.health
 
 
 async def test_binary_metadata_arrives() -> None:
@@ -198,10 +198,10 @@ BAD_METADATA = {
 
 @pytest.mark.parametrize("metadata", BAD_METADATA.values(), ids=BAD_METADATA)
 async def test_metadata_that_cannot_be_sent_is_refused_before_anything_is(
-    backend: Backend, metadata: dict[str, Any]
+    bare: Backend, metadata: dict[str, Any]
 ) -> None:
     with pytest.raises(FlyteInvalidInputException, match="metadata") as caught:
-        backend.remote.with_options(metadata=metadata)
+        bare.remote.with_options(metadata=metadata)
     assert repr(next(iter(metadata))) in str(caught.value)
     with pytest.raises(FlyteInvalidInputException, match="metadata"):
         CallOptions(metadata=tuple(metadata.items()))
@@ -219,8 +219,8 @@ class Broken(Tokens):
         return f"line\n{SECRET}"
 
 
-async def test_a_source_of_tokens_that_cannot_be_sent_is_an_error_without_the_token(backend: Backend) -> None:
-    async with remote_of(backend.server.endpoint, tokens=Broken()) as remote:
+async def test_a_source_of_tokens_that_cannot_be_sent_is_an_error_without_the_token(bare: Backend) -> None:
+    async with remote_of(bare.server.endpoint, tokens=Broken()) as remote:
         with pytest.raises(FlyteInvalidInputException, match="token") as caught:
             await remote.admin.get_version(VERSION)
     assert SECRET not in repr(caught.value)

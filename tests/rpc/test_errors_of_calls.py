@@ -42,10 +42,10 @@ def test_every_status_but_ok_is_in_the_table() -> None:
 
 
 @pytest.mark.parametrize("status", CLASSES, ids=lambda status: status.name)
-async def test_every_status_becomes_an_error_of_its_class(backend: Backend, status: Status) -> None:
-    backend.misbehave(Fault(method="CreateExecution", status=status, details="the server's words"))
+async def test_every_status_becomes_an_error_of_its_class(bare: Backend, status: Status) -> None:
+    bare.misbehave(Fault(method="CreateExecution", status=status, details="the server's words"))
     with pytest.raises(CLASSES[status]) as caught:
-        await backend.remote.admin.create_execution(
+        await bare.remote.admin.create_execution(
             admin.ExecutionCreateRequest(project="p", domain="d", name="run-1", spec=admin.ExecutionSpec())
         )
     error = caught.value
@@ -58,7 +58,7 @@ async def test_every_status_becomes_an_error_of_its_class(backend: Backend, stat
         "the server's words",
         "AdminService/CreateExecution",
         "p/d/run-1",
-        backend.server.endpoint,
+        bare.server.endpoint,
         status.name,
     ):
         assert word in str(error)
@@ -99,13 +99,13 @@ TASK = core.Identifier(project="p", domain="d", name="t", version="v")
     ids=lambda value: value if isinstance(value, str) else None,
 )
 async def test_errors_name_what_the_call_was_about(
-    backend: Backend, method: str, request_: object, identifier: str | None
+    bare: Backend, method: str, request_: object, identifier: str | None
 ) -> None:
-    backend.misbehave(Fault(method="*", status=Status.NOT_FOUND))
+    bare.misbehave(Fault(method="*", status=Status.NOT_FOUND))
     with pytest.raises(errors.FlyteEntityNotExistException) as caught:
-        await getattr(backend.remote.admin, method)(request_)
+        await getattr(bare.remote.admin, method)(request_)
     assert caught.value.identifier == identifier
-    assert (identifier or backend.server.endpoint) in str(caught.value)
+    assert (identifier or bare.server.endpoint) in str(caught.value)
 
 
 async def test_details_that_the_server_attached_are_decoded(backend: Backend) -> None:
@@ -141,11 +141,11 @@ async def test_an_endpoint_where_nobody_listens_is_named_and_does_not_take_longe
     assert caught.value.http_status == 503
 
 
-async def test_a_remote_that_is_closed_under_a_call_says_so(backend: Backend) -> None:
-    backend.misbehave(Fault(method="GetExecution", kind="hang"))
-    task = asyncio.ensure_future(backend.remote.fetch_execution(name="run-1"))
-    await eventually(lambda: backend.server.stats.in_flight)
-    await backend.remote.aclose(grace=0)
+async def test_a_remote_that_is_closed_under_a_call_says_so(bare: Backend) -> None:
+    bare.misbehave(Fault(method="GetExecution", kind="hang"))
+    task = asyncio.ensure_future(bare.remote.fetch_execution(name="run-1"))
+    await eventually(lambda: bare.server.stats.in_flight)
+    await bare.remote.aclose(grace=0)
     with pytest.raises(errors.FlyteRemoteClosed, match="GetExecution") as caught:
         await task
     assert isinstance(caught.value, FlyteError)

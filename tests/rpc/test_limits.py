@@ -21,33 +21,33 @@ RESERVED = 8
 ORDINARY = 4
 
 
-async def test_one_call_more_than_allowed_is_not_sent_until_a_place_is_free(backend: Backend) -> None:
-    backend.misbehave(Fault(method="GetVersion", kind="hang"))
-    async with remote_of(backend.server.endpoint, max_concurrent_rpcs=RESERVED + ORDINARY) as remote:
+async def test_one_call_more_than_allowed_is_not_sent_until_a_place_is_free(bare: Backend) -> None:
+    bare.misbehave(Fault(method="GetVersion", kind="hang"))
+    async with remote_of(bare.server.endpoint, max_concurrent_rpcs=RESERVED + ORDINARY) as remote:
         hung = [asyncio.ensure_future(remote.admin.get_version(VERSION)) for _ in range(ORDINARY)]
-        await eventually(lambda: backend.server.stats.in_flight == ORDINARY)
+        await eventually(lambda: bare.server.stats.in_flight == ORDINARY)
         queued = asyncio.ensure_future(remote.admin.get_domains(admin.GetDomainRequest()))
         await settle(50)
         assert remote.stats.attempts["GetDomains"] == 0
         hung[0].cancel()
         await queued
-        assert backend.calls("GetDomains") == 1
+        assert bare.calls("GetDomains") == 1
         for task in hung:
             task.cancel()
         await asyncio.wait(hung)
 
 
-async def test_a_call_that_finds_no_place_ends_at_its_deadline_without_being_sent(backend: Backend) -> None:
-    backend.misbehave(Fault(method="GetVersion", kind="hang"))
-    async with remote_of(backend.server.endpoint, max_concurrent_rpcs=RESERVED + ORDINARY) as remote:
+async def test_a_call_that_finds_no_place_ends_at_its_deadline_without_being_sent(bare: Backend) -> None:
+    bare.misbehave(Fault(method="GetVersion", kind="hang"))
+    async with remote_of(bare.server.endpoint, max_concurrent_rpcs=RESERVED + ORDINARY) as remote:
         hung = [asyncio.ensure_future(remote.admin.get_version(VERSION)) for _ in range(ORDINARY)]
-        await eventually(lambda: backend.server.stats.in_flight == ORDINARY)
+        await eventually(lambda: bare.server.stats.in_flight == ORDINARY)
         queued = asyncio.ensure_future(remote.with_options(timeout=300).admin.get_domains(admin.GetDomainRequest()))
         await settle()
         await clock().advance(301)
         with pytest.raises(FlyteDeadlineExceeded, match="calls in flight"):
             await queued
-        assert backend.calls("GetDomains") == 0
+        assert bare.calls("GetDomains") == 0
         for task in hung:
             task.cancel()
         await asyncio.wait(hung)

@@ -34,95 +34,95 @@ FINAL = sorted(set(Status) - {Status.OK, *ON_THE_WAY, *IN_THE_SERVER})
 
 
 @pytest.mark.parametrize("status", [*ON_THE_WAY, *IN_THE_SERVER], ids=lambda status: status.name)
-async def test_a_read_is_repeated_until_it_succeeds(backend: Backend, status: Status) -> None:
-    backend.misbehave(Fault(method="GetVersion", status=status, times=3))
-    await backend.remote.admin.get_version(VERSION)
-    assert backend.calls("GetVersion") == 4
-    assert backend.remote.stats.retries["GetVersion"] == 3
-    assert backend.remote.stats.attempts["GetVersion"] == 4
-    assert backend.remote.stats.failures["GetVersion", status.name] == 3
+async def test_a_read_is_repeated_until_it_succeeds(bare: Backend, status: Status) -> None:
+    bare.misbehave(Fault(method="GetVersion", status=status, times=3))
+    await bare.remote.admin.get_version(VERSION)
+    assert bare.calls("GetVersion") == 4
+    assert bare.remote.stats.retries["GetVersion"] == 3
+    assert bare.remote.stats.attempts["GetVersion"] == 4
+    assert bare.remote.stats.failures["GetVersion", status.name] == 3
 
 
 @pytest.mark.parametrize("status", FINAL, ids=lambda status: status.name)
-async def test_what_will_not_change_is_not_repeated(backend: Backend, status: Status) -> None:
-    backend.misbehave(Fault(method="GetVersion", status=status))
+async def test_what_will_not_change_is_not_repeated(bare: Backend, status: Status) -> None:
+    bare.misbehave(Fault(method="GetVersion", status=status))
     with pytest.raises(FlyteError):
-        await backend.remote.admin.get_version(VERSION)
-    assert backend.calls("GetVersion") == 1
+        await bare.remote.admin.get_version(VERSION)
+    assert bare.calls("GetVersion") == 1
 
 
 @pytest.mark.parametrize("status", IN_THE_SERVER, ids=lambda status: status.name)
-async def test_a_fault_of_the_server_is_met_five_times_at_most(backend: Backend, status: Status) -> None:
-    backend.misbehave(Fault(method="GetVersion", status=status))
+async def test_a_fault_of_the_server_is_met_five_times_at_most(bare: Backend, status: Status) -> None:
+    bare.misbehave(Fault(method="GetVersion", status=status))
     with pytest.raises(FlyteSystemException):
-        await backend.remote.admin.get_version(VERSION)
-    assert backend.calls("GetVersion") == 5
+        await bare.remote.admin.get_version(VERSION)
+    assert bare.calls("GetVersion") == 5
 
 
 @pytest.mark.parametrize("method", ["create_execution", "relaunch_execution", "recover_execution"])
 @pytest.mark.parametrize("status", sorted(AMBIGUOUS), ids=lambda status: status.name)
-async def test_a_launch_is_never_repeated_blindly(backend: Backend, method: str, status: Status) -> None:
-    backend.misbehave(Fault(method="*", status=status))
+async def test_a_launch_is_never_repeated_blindly(bare: Backend, method: str, status: Status) -> None:
+    bare.misbehave(Fault(method="*", status=status))
     requests = {
         "create_execution": admin.ExecutionCreateRequest(name="run-1"),
         "relaunch_execution": admin.ExecutionRelaunchRequest(name="run-1"),
         "recover_execution": admin.ExecutionRecoverRequest(name="run-1"),
     }
     with pytest.raises(FlyteError):
-        await getattr(backend.remote.admin, method)(requests[method])
-    assert backend.calls() == 1
+        await getattr(bare.remote.admin, method)(requests[method])
+    assert bare.calls() == 1
 
 
-async def test_max_attempts_bounds_the_repetition_and_one_switches_it_off(backend: Backend) -> None:
-    backend.misbehave(Fault(method="GetVersion"))
+async def test_max_attempts_bounds_the_repetition_and_one_switches_it_off(bare: Backend) -> None:
+    bare.misbehave(Fault(method="GetVersion"))
     for attempts in (1, 3):
-        backend.server.stats.reset()
+        bare.server.stats.reset()
         policy = RetryPolicy(max_attempts=attempts, initial_backoff=0.001, max_backoff=0.001)
         with pytest.raises(FlyteSystemUnavailableException):
-            await backend.remote.with_options(retry=policy).admin.get_version(VERSION)
-        assert backend.calls("GetVersion") == attempts
+            await bare.remote.with_options(retry=policy).admin.get_version(VERSION)
+        assert bare.calls("GetVersion") == attempts
 
 
-async def test_ping_is_not_repeated(backend: Backend) -> None:
-    backend.misbehave(Fault(method="GetVersion"))
+async def test_ping_is_not_repeated(bare: Backend) -> None:
+    bare.misbehave(Fault(method="GetVersion"))
     with pytest.raises(FlyteSystemUnavailableException):
-        await backend.remote.ping()
-    assert backend.calls() == 1
+        await bare.remote.ping()
+    assert bare.calls() == 1
 
 
-async def test_the_deadline_bounds_the_call_with_all_its_attempts(backend: Backend) -> None:
-    backend.misbehave(Fault(method="GetVersion"))
+async def test_the_deadline_bounds_the_call_with_all_its_attempts(bare: Backend) -> None:
+    bare.misbehave(Fault(method="GetVersion"))
     loop = asyncio.get_running_loop()
     began = loop.time()
     with pytest.raises(FlyteSystemUnavailableException) as caught:
-        await backend.remote.with_options(timeout=0.2).admin.get_version(VERSION)
+        await bare.remote.with_options(timeout=0.2).admin.get_version(VERSION)
     assert loop.time() - began < 0.3
-    assert backend.calls("GetVersion") > 3
+    assert bare.calls("GetVersion") > 3
     assert "gave up after" in caught.value.__notes__[-1]
 
 
 async def test_the_reason_of_the_failures_is_told_even_if_the_deadline_cut_off_the_last_attempt(
-    backend: Backend,
+    bare: Backend,
 ) -> None:
-    backend.misbehave(Fault(method="GetVersion", times=2), Fault(method="GetVersion", kind="hang"))
+    bare.misbehave(Fault(method="GetVersion", times=2), Fault(method="GetVersion", kind="hang"))
     with pytest.raises(FlyteSystemUnavailableException, match="injected fault") as caught:
-        await backend.remote.with_options(timeout=0.2).admin.get_version(VERSION)
+        await bare.remote.with_options(timeout=0.2).admin.get_version(VERSION)
     assert caught.value.__notes__ == ["gave up after 3 attempts"]
 
 
-async def test_an_attempt_that_hangs_is_given_up_and_another_one_made(backend: Backend) -> None:
-    backend.misbehave(Fault(method="GetVersion", kind="hang", times=1))
-    await backend.remote.with_options(attempt_timeout=0.1).admin.get_version(VERSION)
-    assert backend.server.stats.hits["GetVersion"] == 1
-    assert backend.remote.stats.failures == {("GetVersion", "DEADLINE_EXCEEDED"): 1}
+async def test_an_attempt_that_hangs_is_given_up_and_another_one_made(bare: Backend) -> None:
+    bare.misbehave(Fault(method="GetVersion", kind="hang", times=1))
+    await bare.remote.with_options(attempt_timeout=0.1).admin.get_version(VERSION)
+    assert bare.server.stats.hits["GetVersion"] == 1
+    assert bare.remote.stats.failures == {("GetVersion", "DEADLINE_EXCEEDED"): 1}
 
 
-async def test_a_server_that_hangs_ends_the_call_at_its_deadline(backend: Backend) -> None:
-    backend.misbehave(Fault(method="GetVersion", kind="hang"))
+async def test_a_server_that_hangs_ends_the_call_at_its_deadline(bare: Backend) -> None:
+    bare.misbehave(Fault(method="GetVersion", kind="hang"))
     loop = asyncio.get_running_loop()
     began = loop.time()
     with pytest.raises(FlyteDeadlineExceeded) as caught:
-        await backend.remote.with_options(timeout=0.2).admin.get_version(VERSION)
+        await bare.remote.with_options(timeout=0.2).admin.get_version(VERSION)
     assert 0.19 < loop.time() - began < 0.4
     assert isinstance(caught.value, TimeoutError)
 
@@ -141,50 +141,50 @@ async def test_the_time_that_is_left_travels_with_each_attempt() -> None:
 
 
 @pytest.mark.parametrize("forever", [float("inf"), 1e18, 1e12], ids=str)
-async def test_a_time_limit_beyond_all_time_is_none(backend: Backend, forever: float) -> None:
-    view = backend.remote.with_options(timeout=forever, attempt_timeout=forever)
+async def test_a_time_limit_beyond_all_time_is_none(bare: Backend, forever: float) -> None:
+    view = bare.remote.with_options(timeout=forever, attempt_timeout=forever)
     await view.admin.get_version(VERSION)
 
 
-async def test_no_time_limit_is_none(backend: Backend) -> None:
+async def test_no_time_limit_is_none(bare: Backend) -> None:
     options = CallOptions(timeout=None, attempt_timeout=float("inf"))
-    async with remote_of(backend.server.endpoint, options=options) as remote:
+    async with remote_of(bare.server.endpoint, options=options) as remote:
         await remote.admin.get_version(VERSION)
 
 
-async def test_a_dead_server_meets_no_storm(backend: Backend) -> None:
+async def test_a_dead_server_meets_no_storm(bare: Backend) -> None:
     """The budget that all calls of a remote share ends the repetition when the server is down for everybody."""
-    backend.misbehave(Fault(method="*"))
-    calls = (backend.remote.admin.get_version(VERSION) for _ in range(200))
+    bare.misbehave(Fault(method="*"))
+    calls = (bare.remote.admin.get_version(VERSION) for _ in range(200))
     results = await asyncio.gather(*calls, return_exceptions=True)
     assert all(isinstance(result, FlyteSystemUnavailableException) for result in results)
-    retries = backend.remote.stats.retries["GetVersion"]
+    retries = bare.remote.stats.retries["GetVersion"]
     assert 1000 <= retries <= 1000 + 20 * FAST.timeout
 
 
-async def test_pauses_are_logged_for_who_wants_to_know(backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
-    backend.misbehave(Fault(method="GetVersion", times=1))
+async def test_pauses_are_logged_for_who_wants_to_know(bare: Backend, caplog: pytest.LogCaptureFixture) -> None:
+    bare.misbehave(Fault(method="GetVersion", times=1))
     with caplog.at_level(logging.DEBUG, "flyteasync"):
-        await backend.remote.admin.get_version(VERSION)
+        await bare.remote.admin.get_version(VERSION)
     (record,) = (record for record in caplog.records if record.name.startswith("flyteasync.rpc"))
     assert "GetVersion: attempt 1 failed" in record.getMessage()
 
 
-async def test_not_found_is_final_for_a_fetch(backend: Backend) -> None:
+async def test_not_found_is_final_for_a_fetch(bare: Backend) -> None:
     with pytest.raises(FlyteEntityNotExistException):
-        await backend.remote.fetch_execution(name="nowhere")
-    assert backend.calls() == 1
+        await bare.remote.fetch_execution(name="nowhere")
+    assert bare.calls() == 1
 
 
 async def test_a_call_waits_for_the_server_to_come_back() -> None:
     """An outage that is shorter than the deadline is not seen by callers."""
-    async with Backend() as one:
+    async with Backend(registered=False) as one:
         endpoint = one.server.endpoint
         remote = remote_of(endpoint)
         await remote.ping()
     task = asyncio.ensure_future(remote.admin.get_version(VERSION))
     await eventually(lambda: remote.stats.retries["GetVersion"])
-    async with Backend(port=int(endpoint.rpartition(":")[2])):
+    async with Backend(registered=False, port=int(endpoint.rpartition(":")[2])):
         await task
         await remote.aclose()
 

@@ -35,7 +35,8 @@ class Backend:
     fail as often as their input says, and then succeed, if their three attempts suffice.
     """
 
-    def __init__(self, *faults: Fault, **settings: Any) -> None:
+    def __init__(self, *faults: Fault, registered: bool = True, **settings: Any) -> None:
+        self._registered = registered
         self.gate = asyncio.Event()
         self.held = 0
         self._failures: Counter[str] = Counter()
@@ -65,14 +66,14 @@ class Backend:
         return key
 
     async def __aenter__(self) -> Backend:
-        faults = self.server.config.faults
-        self.server.faults.replace(())
-        self.remote = remote_of(await self.server.start())
-        await register_all(self.remote)
-        await self.remote.aclose()
-        self.remote = remote_of(self.server.endpoint)
-        self.server.stats.reset()
-        self.server.faults.replace(faults)
+        endpoint = await self.server.start()
+        if self._registered:
+            self.misbehave()
+            async with remote_of(endpoint) as remote:
+                await register_all(remote)
+            self.server.stats.reset()
+            self.misbehave(*self.server.config.faults)
+        self.remote = remote_of(endpoint)
         return self
 
     async def __aexit__(self, *_: object) -> None:

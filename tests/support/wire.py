@@ -52,7 +52,7 @@ class Wire:
     def __init__(self, answer: Answer) -> None:
         self.calls: list[Call] = []
         self.endpoint = ""
-        self._answer = answer
+        self.answer = answer
         self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
         self._server.add_generic_rpc_handlers((_Handlers(self._serve),))
 
@@ -66,7 +66,7 @@ class Wire:
         call = Call(path, payload, metadata, context.time_remaining())
         self.calls.append(call)
         try:
-            return await self._answer(call)
+            return await self.answer(call)
         except Refusal as refusal:
             trailing = (("grpc-status-details-bin", refusal.details),) if refusal.details else ()
             code = next(code for code in grpc.StatusCode if code.value[0] == refusal.status)

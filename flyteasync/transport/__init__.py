@@ -5,7 +5,15 @@ from typing import Literal, get_args
 from ..errors import FlyteInvalidInputException
 from .base import Metadata, Transport, TransportError, TransportOptions
 
-__all__ = ["Metadata", "Transport", "TransportError", "TransportName", "TransportOptions", "check_name", "make_transport"]
+__all__ = [
+    "Metadata",
+    "Transport",
+    "TransportError",
+    "TransportName",
+    "TransportOptions",
+    "check_name",
+    "make_transport",
+]
 
 TransportName = Literal["grpc_aio", "grpclib"]
 """What carries the calls."""

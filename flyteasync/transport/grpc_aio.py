@@ -20,6 +20,7 @@ from .base import NO_LIMIT, Metadata, TransportError, TransportOptions, refused_
 from .tls import ShownCertificate, roots_file, shown_certificate, warn_of_blind_trust
 
 STATUS_DETAILS = "grpc-status-details-bin"
+CONNECTING_MS = 20_000
 RECONNECT_CEILING_MS = 2000
 MAX_METADATA_BYTES = 256 * 1024
 """flyteadmin sends messages of up to 32,000 bytes, escaped, and again in the status' details."""
@@ -34,7 +35,7 @@ def _channel_arguments(options: TransportOptions) -> list[tuple[str, Any]]:
         ("grpc.keepalive_time_ms", int(options.keepalive * 1000)),
         ("grpc.keepalive_permit_without_calls", 0),
         ("grpc.initial_reconnect_backoff_ms", 100),
-        ("grpc.min_reconnect_backoff_ms", 100),
+        ("grpc.min_reconnect_backoff_ms", CONNECTING_MS),  # in fact the time that making a connection may take
         ("grpc.max_reconnect_backoff_ms", RECONNECT_CEILING_MS),
         # Only what a GOAWAY says was not looked at is repeated: with no service config there is no other retry.
         ("grpc.enable_retries", 1),
@@ -76,14 +77,15 @@ class GrpcAioTransport:
         if timeout is not None and timeout > NO_LIMIT:
             timeout = None  # gRPC's clock overflows
         method = self._methods.get(path)
+        task = asyncio.current_task()
+        cancelled_before = task.cancelling() if task is not None else 0
         try:
             if method is None:
                 method, timeout = await self._method(path, timeout)
             reply = await method(request, timeout=timeout, metadata=metadata)
         except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if self._closed and (task is None or not task.cancelling()):
-                # Closing a channel cancels its calls; nobody cancelled this task.
+            if self._closed and (task is None or task.cancelling() == cancelled_before):
+                # Closing a channel cancels its calls; nobody cancelled this task meanwhile.
                 raise TransportError(Status.CANCELLED, "the transport was closed", closed=True) from None
             # grpc.aio drops the message by which anyio knows its own cancellation (grpc/grpc#43502): raise it anew.
             await anyio.lowlevel.checkpoint()
@@ -110,8 +112,8 @@ class GrpcAioTransport:
     def _check_process(self) -> None:
         if _home() != os.getpid():
             raise FlyteUsageError(
-                f"this process is a fork of one that used grpc.aio (process {_home()}), which does not survive that: use"
-                " FlyteRemote(..., transport='grpclib'), or start processes by 'spawn' or 'forkserver'"
+                f"this process is a fork of one that used grpc.aio (process {_home()}), which does not survive that:"
+                " use FlyteRemote(..., transport='grpclib'), or start processes by 'spawn' or 'forkserver'"
             )
 
     async def _method(self, path: str, timeout: float | None) -> tuple[Any, float | None]:

@@ -13,7 +13,7 @@ from grpclib.metadata import USER_AGENT, encode_metadata
 
 from ..errors import FlyteWrongLoop, Status
 from .base import NO_LIMIT, Metadata, TransportError, TransportOptions, refused_metadata, too_large
-from .link import RequestHeaders, Attempt, Link
+from .link import Attempt, Link, RequestHeaders
 from .replies import timeout_header
 from .tls import client_context, split, warn_of_blind_trust
 
@@ -87,7 +87,7 @@ class GrpclibTransport:
         if timeout is not None and timeout > NO_LIMIT:
             timeout = None
         message = b"\0" + size.to_bytes(4, "big") + request
-        headers = [*self._prefix, (":path", path), *self._encode(metadata)]
+        headers = [(":path", path), *self._prefix, *self._encode(metadata)]
         began = loop.time()
         attempt = Attempt(timeout)
         link: Link | None = None

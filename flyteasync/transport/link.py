@@ -1,8 +1,8 @@
 """One HTTP/2 connection of grpclib's, with what a client of flyteadmin needs on top.
 
-grpclib frames, numbers the streams, waits for windows and for room, and dispatches what arrives.  Here that becomes safe
-to wait for: a call ends at its deadline, when it is cancelled, and when its connection does, wherever in grpclib it is;
-a reply's size is bounded while it arrives; and a GOAWAY lets the calls finish that the server still answers.
+grpclib cuts frames, numbers streams, waits for windows and for room, and dispatches what arrives. Here that becomes
+safe to wait for: a call ends at its deadline, when it is cancelled, and when its connection does, wherever in grpclib
+it is; a reply's size is bounded while it arrives; and a GOAWAY lets the calls finish that the server still answers.
 """
 
 from __future__ import annotations
@@ -23,13 +23,15 @@ from h2.exceptions import H2Error
 
 from ..errors import Status
 from .base import TransportError
-from .replies import PREFIX, message_length, name_of, read_reply, reset_failure
+from .replies import check_progress, name_of, read_reply, reset_failure
 
 KEEPALIVE_TIMEOUT = 20.0
 """Seconds that a keepalive ping may stay unanswered; gRPC's default."""
 
 MAX_HEADER_BYTES = 256 * 1024
 """flyteadmin sends messages of up to 32,000 bytes, escaped, and again in the status' details."""
+
+_ENDED = "the server closed the connection"
 
 RequestHeaders = list[tuple[str, str]]
 
@@ -72,19 +74,15 @@ class Inbox(Buffer):
         self._attempt = attempt
         self._limit = limit
         self._body = bytearray()
-        self._length: int | None = None
 
     def add(self, data: bytes, ack_size: int) -> None:
         """Take a DATA frame in, and let the server send as much again."""
         self._body += data
         self._ack_callback(ack_size)
-        if self._length is None and len(self._body) >= PREFIX:
-            try:
-                self._length = message_length(bytes(self._body[:PREFIX]), self._limit)
-            except TransportError as refused:
-                self._attempt.cancel(refused)
-        if len(self._body) > PREFIX + self._limit:
-            self._attempt.cancel(TransportError(Status.INTERNAL, "the reply is longer than its message"))
+        try:
+            check_progress(cast("_RawHeaders", self._stream.headers or ()), self._body, self._limit)
+        except TransportError as refused:
+            self._attempt.cancel(refused)
 
     def eof(self) -> None:
         """The reply is complete; the call ends even if its request is not sent yet."""
@@ -180,6 +178,7 @@ class Link(H2Protocol):
         self._gone = gone
         self._calls: dict[Attempt, Stream] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._farewell = ""
         self.usable = True
         self.ready: asyncio.Future[None] = self._loop.create_future()
         self.lost = asyncio.Event()
@@ -188,6 +187,7 @@ class Link(H2Protocol):
     # What the event loop calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Greet the server."""
         super().connection_made(transport)
         self._transport = cast("asyncio.Transport", transport)
         self._http2 = self.connection._connection  # pyright: ignore[reportPrivateUsage]
@@ -201,6 +201,7 @@ class Link(H2Protocol):
         self._timer = self._loop.call_later(self._keepalive, self._ping)
 
     def data_received(self, data: bytes) -> None:
+        """Dispatch what arrived; whatever the server sends, nothing is raised."""
         self.last_heard = self._loop.time()
         try:
             events = self.connection.feed(data)
@@ -213,11 +214,13 @@ class Link(H2Protocol):
             self.connection.flush()
 
     def resume_writing(self) -> None:
+        """Let calls write again, and send the resets that were made meanwhile."""
         super().resume_writing()
-        self.connection.flush()  # resets that were made meanwhile
+        self.connection.flush()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        self.processor.close(f"the connection was lost: {exc}" if exc else "the server closed the connection")
+        """End the calls that are left."""
+        self.processor.close(self._farewell or (f"the connection was lost: {exc}" if exc else _ENDED))
         self.lost.set()
         self._gone(self)
 
@@ -232,6 +235,7 @@ class Link(H2Protocol):
         """The server answers what it has begun to answer, and nothing else."""
         words = (event.additional_data or b"")[:200].decode("ascii", "replace")
         reason = f"the server is going away ({name_of(event.error_code or 0)}{f': {words}' if words else ''})"
+        self._farewell = reason
         if not self.ready.done():
             self.ready.set_exception(TransportError(Status.UNAVAILABLE, reason, unprocessed=True))
         for attempt, stream in self._calls.items():

@@ -52,18 +52,19 @@ def timeout_header(seconds: float) -> str:
     return f"{max(milliseconds, 1)}m" if milliseconds < 10**8 else f"{math.ceil(seconds)}S"
 
 
-def message_length(prefix: bytes, limit: int) -> int:
-    """The length that the prefix of a message announces.
+def check_progress(headers: Headers, body: bytearray, limit: int) -> None:
+    """Look at a body that has not arrived in full yet, so that no more of it is taken in than has to be.
 
     Raises:
-        TransportError: more than `limit`, or compressed, which nobody asked for.
+        TransportError: it announces more than `limit` bytes or is more; or it is compressed, which nobody asked for.
     """
-    length = int.from_bytes(prefix[1:PREFIX], "big")
-    if prefix[0]:
-        raise TransportError(Status.INTERNAL, "the reply is compressed, which was not asked for")
-    if length > limit:
-        raise too_large("Received", length, limit)
-    return length
+    size = len(body) - PREFIX
+    if size >= 0 and dict(headers).get(b"content-type", b"").startswith(b"application/grpc"):
+        if body[0]:
+            raise TransportError(Status.INTERNAL, "the reply is compressed, which was not asked for")
+        size = max(size, int.from_bytes(body[1:PREFIX], "big"))
+    if size > limit:
+        raise too_large("Received", size, limit)
 
 
 def name_of(code: int) -> str:

@@ -6,8 +6,10 @@ import asyncio
 import logging
 import os
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..errors import FlyteInvalidInputException, Status
 from .base import TransportError, TransportOptions
@@ -125,10 +127,10 @@ async def _shake_hands(endpoint: str, context: ssl.SSLContext) -> tuple[bytes, s
         writer.transport.abort()
 
 
-def name_in(certificate: dict[str, tuple[tuple[tuple[str, str], ...] | tuple[str, str], ...]]) -> str | None:
+def name_in(certificate: Mapping[str, Any]) -> str | None:
     """A name that a certificate, as the ssl module takes it apart, is made out to."""
-    alternatives = dict(certificate.get("subjectAltName", ()))
-    subject = dict(pair for pairs in certificate.get("subject", ()) for pair in pairs)
+    alternatives: dict[str, str] = dict(certificate.get("subjectAltName", ()))
+    subject: dict[str, str] = dict(pair for pairs in certificate.get("subject", ()) for pair in pairs)
     name = alternatives.get("DNS") or alternatives.get("IP Address") or subject.get("commonName")
     return name.replace("*", "any") if name else None
 

@@ -20,7 +20,7 @@ TransportName = Literal["grpc_aio", "grpclib"]
 
 
 def make_transport(name: TransportName, options: TransportOptions) -> Transport:
-    """The transport of that name; its library is imported now, and the other one is not. Needs a running loop.
+    """The transport of that name; its library is imported now, and the other one is not.
 
     Raises:
         FlyteInvalidInputException: there is none of that name, or the options cannot be.

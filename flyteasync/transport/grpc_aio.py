@@ -15,6 +15,7 @@ import anyio.lowlevel
 import grpc
 import grpc.aio
 
+from ..deadline import Deadline
 from ..errors import FlyteUsageError, FlyteWrongLoop, Status
 from .base import NO_LIMIT, Metadata, TransportError, TransportOptions, refused_metadata
 from .tls import ShownCertificate, roots_file, shown_certificate, warn_of_blind_trust
@@ -52,13 +53,18 @@ def _home() -> int:
 
 
 class GrpcAioTransport:
-    """A grpc.aio channel; make it inside the loop that will use it."""
+    """A grpc.aio channel; it belongs to the loop of its first call."""
 
     def __init__(self, options: TransportOptions) -> None:
-        """Raises FlyteUsageError in a fork of a process that has used grpc.aio."""
+        """Raise FlyteUsageError in a fork of a process that has used grpc.aio.
+
+        Raises FlyteInvalidInputException if the options' certificates cannot be read.
+        """
         self._options = options
         self._check_process()
-        self._loop = asyncio.get_running_loop()
+        file = None if options.insecure or options.insecure_skip_verify else roots_file(options)
+        self._roots = None if file is None else file.read_bytes()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         self._channels: list[grpc.aio.Channel] = []  # the last one is in use
         self._methods: dict[str, Any] = {}  # path -> grpc.aio.UnaryUnaryMultiCallable of bytes
@@ -104,7 +110,10 @@ class GrpcAioTransport:
         if self._closed:
             raise TransportError(Status.CANCELLED, "the transport is closed", closed=True)
         self._check_process()
-        if asyncio.get_running_loop() is not self._loop:
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+        elif loop is not self._loop:
             raise FlyteWrongLoop(
                 f"the connection to {self.endpoint} belongs to another event loop: make one FlyteRemote a loop"
             )
@@ -120,11 +129,11 @@ class GrpcAioTransport:
         """The callable for a path, and what is left of the time."""
         options = self._options
         if options.insecure_skip_verify and not options.insecure:
-            began = self._loop.time()
+            until = Deadline.after(timeout)
             await self._trust_what_is_shown(timeout)
-            timeout = None if timeout is None else max(0.0, timeout - (self._loop.time() - began))
+            timeout = None if timeout is None else until.remaining()
         elif not self._channels:
-            self._channels.append(_open_channel(options))
+            self._channels.append(_open_channel(options, self._roots))
         method = self._methods[path] = cast("Any", self._channels[-1].unary_unary(path))
         return method, timeout
 
@@ -152,13 +161,11 @@ class GrpcAioTransport:
         await asyncio.gather(*(channel.close(grace) for channel in self._channels))
 
 
-def _open_channel(options: TransportOptions) -> grpc.aio.Channel:
+def _open_channel(options: TransportOptions, roots: bytes | None) -> grpc.aio.Channel:
     arguments = _channel_arguments(options)
     if options.insecure:
         return grpc.aio.insecure_channel(options.endpoint, options=arguments)
-    file = roots_file(options)
-    credentials = grpc.ssl_channel_credentials(None if file is None else file.read_bytes())
-    return grpc.aio.secure_channel(options.endpoint, credentials, options=arguments)
+    return grpc.aio.secure_channel(options.endpoint, grpc.ssl_channel_credentials(roots), options=arguments)
 
 
 def _open_trusting_channel(options: TransportOptions, shown: ShownCertificate) -> grpc.aio.Channel:

@@ -41,10 +41,11 @@ class GrpclibTransport:
     """A connection over grpclib; it belongs to the loop of its first call, and after a fork to the child's."""
 
     def __init__(self, options: TransportOptions) -> None:
+        """Raises FlyteInvalidInputException if the options' certificates cannot be read."""
         self._host, self._port = split(options.endpoint)
         self._options = options
         self._closed = False
-        self._tls: ssl.SSLContext | None = None
+        self._tls = None if options.insecure else client_context(options)
         self._prefix: RequestHeaders = [
             (":method", "POST"),
             (":scheme", "http" if options.insecure else "https"),
@@ -147,8 +148,6 @@ class GrpclibTransport:
         if dial is None or dial.task.done() or now - dial.began > HUNG_AFTER:
             if now < self._retry_at:
                 raise TransportError(Status.UNAVAILABLE, self._last_failure, unprocessed=True)
-            if self._tls is None and not self._options.insecure:
-                self._tls = client_context(self._options)
             task = asyncio.create_task(self._connect())
             dial = self._dial = _Dial(task, now)
             self._dials.add(task)

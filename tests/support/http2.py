@@ -45,8 +45,7 @@ class Request:
         self.connection.send_data(self.stream, data, end=end)
 
     def send_trailers(self, *trailers: tuple[str, str]) -> None:
-        self.connection.http2.send_headers(self.stream, list(trailers or (("grpc-status", "0"),)), end_stream=True)
-        self.connection.flush()
+        self.connection.send_trailers(self.stream, list(trailers or (("grpc-status", "0"),)))
 
     def reply(self, body: bytes) -> None:
         self.send_headers()
@@ -75,6 +74,7 @@ class PeerConnection(asyncio.Protocol):
         self.lost = asyncio.Event()
         self._requests: dict[int, Request] = {}
         self._unsent: dict[int, tuple[bytes, bool]] = {}
+        self._trailers: dict[int, list[tuple[str, str]]] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -83,7 +83,7 @@ class PeerConnection(asyncio.Protocol):
         self.peer.arrivals.put_nowait(self)
         if self.peer.silent:
             return
-        self.http2.update_settings(self.peer.settings)
+        self.http2.local_settings = h2.settings.Settings(client=False, initial_values=self.peer.settings)
         self.http2.initiate_connection()
         self.flush()
 
@@ -137,7 +137,14 @@ class PeerConnection(asyncio.Protocol):
             data = data[size:]
             if not data:
                 break
+        if stream in self._trailers and stream not in self._unsent:
+            self.http2.send_headers(stream, self._trailers.pop(stream), end_stream=True)
         self.flush()
+
+    def send_trailers(self, stream: int, trailers: list[tuple[str, str]]) -> None:
+        """Send trailers after the data that still waits for the client's window."""
+        self._trailers[stream] = trailers
+        self.send_data(stream, b"")
 
     def flush(self) -> None:
         self.transport.write(self.http2.data_to_send())

@@ -169,8 +169,8 @@ def _open_channel(options: TransportOptions, roots: bytes | None) -> grpc.aio.Ch
 
 
 def _open_trusting_channel(options: TransportOptions, shown: ShownCertificate) -> grpc.aio.Channel:
-    """gRPC verifies always: so the certificate is its own authority, and its name the one that is looked for."""
-    arguments = [*_channel_arguments(options), ("grpc.default_authority", options.endpoint)]
+    """gRPC verifies always: so the certificate is its own authority, and its name the one that is asked for."""
+    arguments = _channel_arguments(options)
     if shown.name is not None:
         arguments.append(("grpc.ssl_target_name_override", shown.name))
     return grpc.aio.secure_channel(options.endpoint, grpc.ssl_channel_credentials(shown.pem), options=arguments)

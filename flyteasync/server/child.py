@@ -18,7 +18,7 @@ from .config import ServerConfig
 from .engine import Handler
 from .references import load_handlers
 
-EXIT_AFTER = 3.0
+EXIT_AFTER = 1.0
 """Seconds beside the grace after which the process ends even if its loop is blocked."""
 
 _STDIN, _STDOUT, _STDERR = 0, 1, 2

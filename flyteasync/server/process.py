@@ -24,7 +24,7 @@ from .references import HandlersReference, refer
 START_TIMEOUT = 20.0
 """Seconds in which the child must listen."""
 
-KILL_AFTER = 3.0
+KILL_AFTER = 2.0
 """Seconds beside the grace after which a child that does not end is killed."""
 
 _KEPT_LINES = 50
@@ -39,6 +39,7 @@ class ProcessHost(Host):
         self._ended: Future[None] = pending()
         self._process: subprocess.Popen[bytes] | None = None
         self._errors = threading.Thread(target=self._pass_errors_on, name="flyteasync server errors", daemon=True)
+        self._writing = threading.Lock()
         self._last_words: deque[str] = deque(maxlen=_KEPT_LINES)
 
     @property
@@ -70,9 +71,7 @@ class ProcessHost(Host):
                 self._ended.set_result(None)
         elif not self._ended.done():
             self._tell({"grace": grace})
-            assert process.stdin is not None
-            with contextlib.suppress(OSError):
-                process.stdin.close()
+            self._hang_up()
             timer = _after(grace + KILL_AFTER, process.kill)
             self._ended.add_done_callback(lambda _: timer.cancel())
         return self._ended
@@ -81,9 +80,16 @@ class ProcessHost(Host):
         """Write a line to the child, which may be gone."""
         assert self._process is not None
         assert self._process.stdin is not None
-        with contextlib.suppress(OSError, ValueError):
+        with self._writing, contextlib.suppress(OSError, ValueError):
             self._process.stdin.write(json.dumps(message).encode() + b"\n")
             self._process.stdin.flush()
+
+    def _hang_up(self) -> None:
+        """Close the child's standard input."""
+        assert self._process is not None
+        assert self._process.stdin is not None
+        with self._writing, contextlib.suppress(OSError):
+            self._process.stdin.close()
 
     def _watch(self) -> None:
         process = self._process
@@ -98,6 +104,7 @@ class ProcessHost(Host):
         if "endpoint" in reply:
             self._started.set_result(reply["endpoint"])
         process.wait()
+        self._hang_up()
         self._errors.join()
         process.stdout.close()
         if not self._started.done():

@@ -1,7 +1,7 @@
 """A web service that launches executions of a Flyte launch plan and tells how they are.
 
-It keeps nothing: executions live in Flyte under their names, so any replica answers for any of them, and they go on when
-the replica that launched them ends.
+It keeps nothing: executions live in Flyte under their names, so any replica answers for any of them, and they go on
+when the replica that launched them ends.
 """
 
 from __future__ import annotations
@@ -182,7 +182,7 @@ class Server(uvicorn.Server):
 def main() -> None:
     """Serve until SIGTERM or Ctrl-C."""
     # uvicorn raises the signal once more when it has shut down; that shall not look like a crash.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
     host, port = os.environ.get("HOST", "127.0.0.1"), int(os.environ.get("PORT", "8000"))
     with suppress(KeyboardInterrupt):
         Server(uvicorn.Config(app, host, port, timeout_graceful_shutdown=GRACE)).run()

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import grpc
 import grpc.aio
@@ -125,10 +125,6 @@ class Server:
         if self._engine is not None:
             await self._engine.aclose()
 
-    async def wait_stopped(self) -> None:
-        """Wait until somebody calls `stop`."""
-        await self._stopping.wait()
-
     async def __aenter__(self) -> Server:
         await self.start()
         return self
@@ -226,7 +222,7 @@ class _Dispatcher(grpc.GenericRpcHandler):
             await _abort(context, failure)
             raise AssertionError("abort never returns")
 
-        return grpc.unary_unary_rpc_method_handler(behaviour)  # pyright: ignore
+        return cast("Any", grpc.unary_unary_rpc_method_handler)(behaviour)
 
 
 def _immediate(answer: Callable[[str, bytes], bytes]) -> Callable[[str, bytes], Awaitable[bytes]]:

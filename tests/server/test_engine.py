@@ -366,6 +366,32 @@ async def test_simulated_work_takes_its_time(connect: Connect) -> None:
     assert execution.closure.duration.total_seconds() >= 0.05
 
 
+async def test_events_are_recorded_in_the_order_in_which_they_happen(connect: Connect) -> None:
+    client, execution = await run_graph(
+        connect, {"t": lambda: None}, [task("t")], [node("n0", "t"), node("n1", "t", after=["n0"])]
+    )
+    nodes = await client.nodes(E1)
+    [attempt] = await client.attempts(E1, "n1")
+    times = [
+        execution.closure.created_at,
+        execution.closure.started_at,
+        nodes["start-node"].closure.created_at,
+        nodes["n0"].closure.created_at,
+        nodes["n0"].closure.started_at,
+        nodes["n0"].closure.updated_at,
+        nodes["n1"].closure.created_at,
+        nodes["n1"].closure.started_at,
+        attempt.closure.created_at,
+        attempt.closure.started_at,
+        attempt.closure.updated_at,
+        nodes["n1"].closure.updated_at,
+        nodes["end-node"].closure.created_at,
+        nodes["end-node"].closure.updated_at,
+        execution.closure.updated_at,
+    ]
+    assert times == sorted(times)
+
+
 # Failure...
 
 

@@ -197,7 +197,6 @@ async def test_a_server_is_started_once_and_may_be_stopped_often() -> None:
         await server.start()
     await server.stop()
     await server.stop()
-    await server.wait_stopped()
     await Server().stop()
 
 
@@ -226,6 +225,11 @@ async def test_a_handler_must_be_callable() -> None:
         ({"max_receive_bytes": -1}, "max_receive_bytes must be zero or more, got -1"),
         ({"max_workflow_nodes": -1}, "max_workflow_nodes must be zero or more, got -1"),
         ({"max_parallelism": -1}, "max_parallelism must be zero or more, got -1"),
+        (
+            {"resource_limits": {"CPU": "many"}},
+            "resource_limits['CPU']: quantities must match the regular expression "
+            "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$', got 'many'",
+        ),
         ({"phase_delay": -1}, "phase_delay must be zero or more seconds, got -1"),
         ({"abort_delay": float("nan")}, "abort_delay must be zero or more seconds, got nan"),
     ],

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,7 +29,7 @@ PROMPT = 5.0
 
 
 @contextmanager
-def serving(flyte: str, launch_plan: str = "demo.report") -> Iterator[tuple[subprocess.Popen[str], str]]:
+def serving(flyte: str, launch_plan: str = "demo.report") -> Generator[tuple[subprocess.Popen[str], str]]:
     """The service as a process that fails on any warning, and its URL."""
     env = {"FLYTE_PLATFORM_URL": flyte, "FLYTE_PLATFORM_INSECURE": "true", "LAUNCH_PLAN": launch_plan, "PORT": "0"}
     with started(sys.executable, "-W", "error", str(APP), env=env) as process:

@@ -60,7 +60,7 @@ class TimeType:
             self.expected = "a datetime with a time zone"
         else:
             self._to_python, self.numbers = times.to_timedelta, times.from_timedelta
-            self.expected = "a timedelta of at most 10,000 years"
+            self.expected = "a timedelta"
 
     def load(self, pieces: Pieces, depth: int) -> datetime.datetime | datetime.timedelta:
         """The value, cut to microseconds."""
@@ -78,7 +78,7 @@ class TimeType:
         except OverflowError as error:
             text = f"{self._where}: a {self.name} of {seconds} seconds, which Python has no value for"
             raise FlyteDecodeError(text) from error
-        if whole and not nanos % 1000 and -times.NANO < nanos < times.NANO:
+        if whole and not nanos % 1000 and times.is_normal(self.name, seconds, nanos):
             return value
         return Exact(value, pieces if isinstance(pieces, bytes) else b"".join(pieces))
 

@@ -21,6 +21,7 @@ from .engine import Engine, Handler, Handlers
 from .failures import internal, shorten, status_bytes, unimplemented
 from .faults import Fault, Faults
 from .health import HEALTH_CHECK, check_health
+from .listening import refusal
 from .rows import ProjectRow
 from .services import Context, Route, build_routes
 from .stats import Stats
@@ -109,8 +110,9 @@ class Server:
         server.add_generic_rpc_handlers((_Dispatcher(self._call, control),))
         try:
             port = server.add_insecure_port(f"{config.host}:{config.port}")
-        except RuntimeError as error:
-            raise FlyteSystemUnavailableException(f"cannot listen on {config.host}:{config.port}: {error}") from error
+        except RuntimeError:
+            reason = refusal(config.host, config.port)
+            raise FlyteSystemUnavailableException(f"cannot listen on {config.host}:{config.port}: {reason}") from None
         await server.start()
         self.endpoint = f"{config.host}:{port}"
         return self.endpoint

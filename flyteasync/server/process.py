@@ -129,8 +129,10 @@ class ProcessHost(Host):
 def _spawn() -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "flyteasync.server", "--child"]
     pipe = subprocess.PIPE
+    # Ctrl-C reaches the whole group of processes; ending this one is our business.
+    group = None if sys.platform == "win32" else 0
     try:
-        return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe)  # noqa: S603 # our own interpreter
+        return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, process_group=group)  # noqa: S603
     except OSError as error:
         raise FlyteSystemUnavailableException(f"the server's process cannot be started: {error}") from error
 

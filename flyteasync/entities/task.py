@@ -210,6 +210,8 @@ class FlyteTask(Entity):
 def _struct(custom: Mapping[str, Any] | MessageLike | None) -> protobuf.Struct | None:
     if not isinstance(custom, Mapping):
         return optional_message_of(protobuf.Struct, custom)
+    if not custom:
+        return None  # as flytekit writes it
     try:
         return protobuf.Struct.from_dict(json.loads(json.dumps(dict(custom))))
     except (TypeError, ValueError, RecursionError) as error:

@@ -212,7 +212,10 @@ class FlyteWorkflow(Entity):
 
     @property
     def template(self) -> core.WorkflowTemplate:
-        """The template as it would be registered: without what the compiler added. Not to be changed."""
+        """The template without what the compiler added, as it could be registered again. Not to be changed.
+
+        What branches choose from keeps the ids that the compiler gave it: `n3-n0` for `n0` in the branch `n3`.
+        """
         return self._template
 
     @property
@@ -333,6 +336,6 @@ class FlyteWorkflow(Entity):
 
 def _graph_of(nodes: Sequence[FlyteNode], failure: FlyteNode | None) -> _Graph:
     graph = _Graph(nodes, failure)
-    for node in arms_within(graph.all):
+    for node in [*graph.all, *arms_within(graph.all)]:
         graph.by_id.setdefault(node.id, node)
     return graph

@@ -73,6 +73,7 @@ class Connector:
         self.options = options
         self.stats = CallStats()
         self._make_transport = make_transport
+        CallLimiter(max_concurrent_rpcs)  # refuses now what would fail at the first call
         self._max_concurrent_rpcs = max_concurrent_rpcs
         self._tokens = tokens
         self._connection: Connection | None = None

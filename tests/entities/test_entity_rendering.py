@@ -38,8 +38,8 @@ def test_values_read_as_in_python() -> None:
 
 
 def test_struct_is_one_line_of_json() -> None:
-    struct = protobuf.Struct.from_dict({"a": [1, {"b": None}], "é": "x"})
-    assert message_text(core.TaskTemplate(custom=struct)) == 'custom: {"a": [1, {"b": null}], "é": "x"}'
+    struct = protobuf.Struct.from_dict({"a": [1.5, {"b": None}], "é": "x"})
+    assert message_text(core.TaskTemplate(custom=struct)) == 'custom: {"a": [1.5, {"b": null}], "é": "x"}'
 
 
 def test_lists_and_maps_have_an_entry_for_each_item() -> None:

@@ -168,3 +168,4 @@ def test_subclass_is_made_by_every_way_in() -> None:
 
     assert type(Mine.promote_from_model(template())) is Mine
     assert type(Mine.from_flyte_idl(admin.TaskSpec(template=template()))) is Mine
+    assert Mine.promote_from_model(template()) != FlyteTask.promote_from_model(template())

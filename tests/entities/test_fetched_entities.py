@@ -1,5 +1,6 @@
 """Entities as a server shows them: fetched, looked at, registered again, launched."""
 
+from flyteasync.codec import decode
 from flyteasync.entities import FlyteTask, LazyEntity
 from flyteasync.idl import admin, core
 from tests.support.backend import Backend
@@ -26,7 +27,7 @@ async def test_fetched_workflow_has_nodes_with_their_tasks(backend: Backend) -> 
 async def test_fetched_workflow_can_be_registered_again(backend: Backend) -> None:
     remote = backend.remote
     workflow = await remote.fetch_workflow(name="demo.report")
-    spec = workflow.to_flyte_idl()
+    spec = decode(admin.WorkflowSpec, workflow.serialize_to_string())
     assert spec.template is not None
     assert spec.template.id is not None
     spec.template.id.version = "again"

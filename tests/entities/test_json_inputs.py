@@ -96,10 +96,10 @@ def test_schema_of_a_dataclass_is_its_own_with_references_that_lead_into_it() ->
         "$defs": {"A": {"enum": [{"$ref": 1}]}},
     }
     kind = core.LiteralType(simple=core.SimpleType.STRUCT, metadata=protobuf.Struct.from_dict(own))
-    schema = interface(**{"x/y": core.LiteralType(collection_type=kind)}).json_schema()["properties"]["x/y"]["items"]
+    schema = interface(**{"x~/y": core.LiteralType(collection_type=kind)}).json_schema()["properties"]["x~/y"]["items"]
     assert "$schema" not in schema
-    assert schema["properties"]["a"] == {"$ref": "#/properties/x~1y/items/$defs/A"}
-    assert schema["properties"]["self"] == {"$ref": "#/properties/x~1y/items"}
+    assert schema["properties"]["a"] == {"$ref": "#/properties/x~0~1y/items/$defs/A"}
+    assert schema["properties"]["self"] == {"$ref": "#/properties/x~0~1y/items"}
     assert schema["$defs"] == {"A": {"enum": [{"$ref": 1}]}}
 
 

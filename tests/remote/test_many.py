@@ -22,7 +22,7 @@ from flyteasync.errors import (
 from flyteasync.remote.completions import Outcome
 from flyteasync.server import Fault
 from tests.support.backend import Backend
-from tests.support.loop import clock
+from tests.support.loop import clock, eventually
 
 
 async def launch(backend: Backend, workflow: str, *inputs: dict[str, Any]) -> list[Any]:
@@ -56,8 +56,7 @@ async def test_wait_all_names_what_did_not_finish_in_time_and_keeps_what_did() -
         (slow,) = await launch(backend, "hold", {"name": "x"})
         await quick.wait(poll_interval=0)
         waiting = asyncio.create_task(backend.remote.wait_all([quick, slow], timeout=3600, poll_interval=0))
-        while backend.remote.watcher.waiting == 0:
-            await asyncio.sleep(0)
+        await eventually(lambda: backend.remote.watcher.waiting)
         await clock().advance(3601)
         with pytest.raises(FlyteTimeout, match=f"1 of 2 executions did not finish within 3600 s: .*{slow.id.name}"):
             await waiting
@@ -124,8 +123,7 @@ async def test_execute_many_keeps_to_max_running_counting_what_was_not_taken() -
 
         runs = backend.remote.execute_many(plan, inputs(), max_running=4, max_launch_rate=None, poll_interval=0)
         async with runs:
-            while backend.held < 4:
-                await asyncio.sleep(0.001)
+            await eventually(lambda: backend.held >= 4)
             assert backend.calls("CreateExecution") == 4
             assert len(taken) == 5  # one more is held ready, not launched
             backend.gate.set()
@@ -200,8 +198,7 @@ async def test_what_is_not_finished_in_time_has_a_timeout_as_its_outcome() -> No
             plan, [{"name": str(index)} for index in range(5)], max_running=3, max_launch_rate=None, timeout=3600
         )
         async with runs:
-            while backend.held < 3:
-                await asyncio.sleep(0.001)
+            await eventually(lambda: backend.held >= 3)
             taking = asyncio.create_task(collect_rest(runs))
             await asyncio.sleep(0)
             await clock().advance(3601)
@@ -220,8 +217,7 @@ async def test_what_runs_when_the_block_is_left_is_left_or_terminated(on_exit: A
     async with Backend() as backend:
         plan = await backend.remote.fetch_launch_plan(name="hold")
         async with backend.remote.execute_many(plan, [{"name": "a"}, {"name": "b"}], on_exit=on_exit):
-            while backend.held < 2:
-                await asyncio.sleep(0.001)
+            await eventually(lambda: backend.held >= 2)
         assert backend.calls("TerminateExecution") == (2 if aborted else 0)
         assert backend.remote.watcher.waiting == 0
 
@@ -231,8 +227,7 @@ async def test_cancelling_whoever_takes_outcomes_ends_all_tasks_and_leaves_the_r
         plan = await backend.remote.fetch_launch_plan(name="hold")
         with anyio.move_on_after(3600) as scope:
             async with backend.remote.execute_many(plan, ({"name": str(i)} for i in range(100)), max_running=5) as runs:
-                while backend.held < 5:
-                    await asyncio.sleep(0.001)
+                await eventually(lambda: backend.held >= 5)
                 asyncio.get_running_loop().call_soon(scope.cancel)
                 async for _ in runs:
                     pytest.fail("nothing finishes here")
@@ -249,22 +244,17 @@ async def test_an_error_of_the_inputs_reaches_whoever_takes_outcomes() -> None:
             yield {"name": "a"}
             raise LookupError("the file is gone")
 
-        outcomes: list[Outcome] = []
         with pytest.raises(LookupError, match="the file is gone"):
-            async with backend.remote.execute_many(plan, inputs(), poll_interval=0) as runs:
-                async for run in runs:
-                    outcomes.append(run)
-        assert len(outcomes) <= 1
+            await collect(backend.remote.execute_many(plan, inputs(), poll_interval=0))
 
 
 async def test_launches_keep_to_the_rate() -> None:
     async with Backend() as backend:
         plan = await backend.remote.fetch_launch_plan(name="hold")
         async with backend.remote.execute_many(plan, [{"name": str(i)} for i in range(9)], max_launch_rate=1 / 60):
-            for launched in range(1, 4):
-                while backend.held < launched:
-                    await asyncio.sleep(0.001)
-                assert backend.calls("CreateExecution") == launched
+            for launched in (1, 2, 3):
+                await eventually(lambda least=launched: backend.held >= least)
+                assert backend.held == launched
                 await clock().advance(61)
 
 
@@ -310,8 +300,7 @@ async def test_terminate_on_cancel_aborts_the_execution_and_goes_on_being_cancel
                 await execution.wait()
 
         task = asyncio.create_task(work())
-        while backend.held < 1:
-            await asyncio.sleep(0.001)
+        await eventually(lambda: backend.held and backend.remote.watcher.waiting)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

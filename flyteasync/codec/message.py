@@ -36,7 +36,8 @@ def decode(cls: type[M], data: bytes | bytearray | memoryview) -> M:
     """
     if not isinstance(data, bytes):
         data = _bytes(cls, data)
-    return cast("M", build(plan_of(cls), data, 0))
+    plan = cls._plan  # pyright: ignore[reportPrivateUsage]
+    return cast("M", build(plan if plan is not None and plan.cls is cls else plan_of(cls), data, 0))
 
 
 def encode(message: Message) -> bytes:
@@ -47,10 +48,12 @@ def encode(message: Message) -> bytes:
         FlyteValueException: a field holds a number that is out of its range, two members of a oneof are set, or
             messages are nested more than 100 deep.  Both texts name the message and the field.
     """
-    cls: type[Any] = type(message)
-    if not issubclass(cls, Message):
-        raise FlyteTypeException(f"expected a message to encode, got a value of type {cls.__name__}")
-    return flatten(plan_of(cls), message, 0)
+    cls = type(message)
+    try:
+        plan = cls._plan  # pyright: ignore[reportPrivateUsage]
+    except AttributeError:
+        raise FlyteTypeException(f"expected a message to encode, got a value of type {cls.__name__}") from None
+    return flatten(plan if plan is not None and plan.cls is cls else plan_of(cls), message, 0)
 
 
 def _bytes(cls: type[Any], data: object) -> bytes:

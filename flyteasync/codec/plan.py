@@ -71,8 +71,9 @@ Reader: TypeAlias = tuple[int, str, Any, str | None]
 Write: TypeAlias = Callable[[Any, Callable[[bytes], None], int], None]
 """Appends a whole field, given its value and the depth of the message that it is in."""
 
-Writer: TypeAlias = tuple[str, int, bytes, Any, str | None]
-"""The name of the field, what to do (SUB, TEXT, NUMBER, OTHER), its tag, what dumps it, and its oneof."""
+Writer: TypeAlias = tuple[str, int, bool, bytes, Any, str | None]
+"""The name of a field; what to do: SUB for a Nested, TEXT for a scalar that has a length, NUMBER for one that has none,
+OTHER for a Write; whether to do it for zero, too; the tag; what dumps the value; the oneof."""
 
 
 class Plan:

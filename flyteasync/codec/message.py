@@ -13,7 +13,7 @@ import betterproto2
 
 from ..errors import FlyteDecodeError, FlyteTypeException, FlyteValueException
 from . import json_dump, json_load
-from .construction import arguments, signature
+from .construction import Deferred, arguments, signature
 from .decoder import build
 from .encoder import flatten
 from .metadata import metadata_of
@@ -84,6 +84,9 @@ class Message(betterproto2.Message):
 
     if not TYPE_CHECKING:
         __slots__ = ("_depth", "_raw")
+        __dataclass_fields__ = Deferred()
+        __dataclass_params__ = Deferred()
+        __match_args__ = Deferred()
     else:  # at run time, betterproto2 would evaluate these annotations
         _depth: int
         """How many messages this one was nested in when it was decoded."""

@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 
 from ..errors import FlyteError, FlyteTypeException, FlyteValueException
 from .lazy import Exact
-from .plan import NUMBER, OTHER, TEXT, Nested, Plan, Write
+from .plan import NUMBER, OTHER, SUB, TEXT, Nested, Plan, Write
 from .scalars import Scalar
 from .wire import LEN, MAX_DEPTH, SMALL, too_deep, varint
 
@@ -55,10 +55,10 @@ def flatten(plan: Plan, message: Any, depth: int) -> bytes:
                 else:
                     if kind == TEXT:
                         data = dump(value)
-                    elif raw is not None and name in raw and isinstance(raw[name], Exact) and raw[name].value == value:
-                        data = raw[name].data  # the time that was read, which says less than its bytes
-                    else:
+                    elif kind == SUB:
                         data = dump.dump(value, depth + 1)
+                    else:
+                        data = _time(message, name, dump, value, depth + 1)
                     size = len(data)
                     out.append(tag)
                     out.append(SMALL[size] if size < 128 else varint(size))
@@ -89,6 +89,13 @@ def flatten(plan: Plan, message: Any, depth: int) -> bytes:
     if "_unknown_fields" in fields:
         out.append(fields["_unknown_fields"])
     return b"".join(out)
+
+
+def _time(message: Any, name: str, type_: Nested, value: Any, depth: int) -> bytes:
+    """The bytes of a time: those that it was made of, if it is still the same and they say more."""
+    raw: dict[str, Any] | None = message._raw
+    kept = None if raw is None else raw.get(name)
+    return kept.data if isinstance(kept, Exact) and kept.value == value else type_.dump(value, depth)
 
 
 def _append_pieces(tag: bytes, pieces: list[bytes] | Exact, out: list[bytes]) -> None:

@@ -6,7 +6,6 @@ import copy
 import inspect
 import json
 import math
-from collections.abc import Mapping
 from typing import IO, TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 
 import betterproto2
@@ -16,6 +15,7 @@ from . import json_dump, json_load
 from .construction import Deferred, arguments, signature
 from .decoder import build
 from .encoder import flatten
+from .lazy import Exact
 from .metadata import metadata_of
 from .plan import Plan
 from .schema import plan_of
@@ -168,7 +168,8 @@ class Message(betterproto2.Message):
         Raises:
             AttributeError: there is no such field.
         """
-        if name not in vars(self) and self._raw is not None and name in self._raw:
+        raw = self._raw
+        if raw is not None and name in raw and name not in vars(self):
             return True
         value = getattr(self, name)
         return bool(value != self._get_field_default(name))
@@ -176,22 +177,29 @@ class Message(betterproto2.Message):
     def __copy__(self, _: Any = None) -> Self:
         for name in plan_of(type(self)).fields:
             getattr(self, name)  # a shallow copy shares its lists and messages with the original: they must be there
-        return self._twin(vars(self))
+        twin, fields = self._twin()
+        vars(twin).update(fields)
+        return twin
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         memo = {} if memo is None else memo
-        raw = self._raw and self._raw.copy()  # before `__dict__`: another thread may move a value from here to there
-        memo[id(self)] = twin = self._twin({})
-        vars(twin).update({name: copy.deepcopy(value, memo) for name, value in vars(self).copy().items()})
-        twin._raw = raw
+        twin, fields = self._twin()
+        memo[id(self)] = twin
+        vars(twin).update({name: copy.deepcopy(value, memo) for name, value in fields.items()})
         return twin
 
-    def _twin(self, fields: Mapping[str, Any]) -> Self:
+    def _twin(self) -> tuple[Self, dict[str, Any]]:
+        """A message that still is to get the fields of this one, and these."""
+        # While this one is copied, another thread may read it: it puts a value first into `__dict__` and then takes the
+        # bytes away, unless they say more; then it first puts an `Exact` in their place.
+        raw = {} if (before := self._raw) is None else before.copy()
+        fields = vars(self).copy()
+        after = {} if (now := self._raw) is None else now.copy()
+        raw.update({name: kept for name, kept in after.items() if isinstance(kept, Exact)})
         twin = object.__new__(type(self))
-        vars(twin).update(fields)
-        twin._raw = self._raw and self._raw.copy()
+        twin._raw = raw or None
         twin._depth = self._depth
-        return twin
+        return twin, fields
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self).parse, (encode(self),)

@@ -61,6 +61,7 @@ TEXT: Final = 1  # decode a str
 ITEM: Final = 2  # as SUB, for an item of a list or map
 NUMBER: Final = 3  # read a varint and `load` it
 OTHER: Final = 4  # have `load`, a Read, do all of it
+TIME: Final = 5  # only to write: as SUB, but a time that was read may still have its bytes
 
 Read: TypeAlias = Callable[[bytes, int, dict[str, Any], str], int]
 """Reads the value at an index, stores it in a dict under a name, and says where it ends."""
@@ -72,8 +73,8 @@ Write: TypeAlias = Callable[[Any, Callable[[bytes], None], int], None]
 """Appends a whole field, given its value and the depth of the message that it is in."""
 
 Writer: TypeAlias = tuple[str, int, bool, bytes, Any, str | None]
-"""The name of a field; what to do: SUB for a Nested, TEXT for a scalar that has a length, NUMBER for one that has none,
-OTHER for a Write; whether to do it for zero, too; the tag; what dumps the value; the oneof."""
+"""The name of a field; what to do: SUB or TIME for a Nested, TEXT for a scalar that has a length, NUMBER for one that
+has none, OTHER for a Write; whether to do it for zero, too; the tag; what dumps the value; the oneof."""
 
 
 class Plan:

@@ -16,7 +16,7 @@ from .decoder import read_bytes, read_fixed, read_item, read_packed
 from .encoder import write_float, write_items, write_map, write_packed
 from .lazy import Lazy, LazyOptional, LazyTime
 from .nested import WRAPPERS, ListType, MapType, MessageType, TimeType, WrapperType
-from .plan import ITEM, NUMBER, OTHER, SUB, TEXT, Field, Nested, Plan
+from .plan import ITEM, NUMBER, OTHER, SUB, TEXT, TIME, Field, Nested, Plan
 from .scalars import SCALARS, Scalar, enum_scalar
 from .wire import LEN, VARINT, varint
 
@@ -101,10 +101,11 @@ def _add(plan: Plan, field: Field) -> Any:
         return _add_list(plan, field)
     if isinstance(field.type, Scalar):
         return _add_scalar(plan, field, field.type)
-    lazy = (LazyTime if isinstance(field.type, TimeType) else LazyOptional)(field.name, field.type)
+    is_time = isinstance(field.type, TimeType)
+    lazy = (LazyTime if is_time else LazyOptional)(field.name, field.type)
     tag = field.number << 3 | LEN
     plan.add_reader(tag, (SUB, field.name, None, field.group))
-    plan.writers.append((field.name, SUB, True, varint(tag), field.type, field.group))
+    plan.writers.append((field.name, TIME if is_time else SUB, True, varint(tag), field.type, field.group))
     plan.checks[field.name] = lazy.check
     return lazy
 

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import threading
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 from ..errors import FlyteTypeException
-from .plan import Plan
+from .plan import MAKING, Plan
 
 T = TypeVar("T")
 
 _PENDING: Final = "_dataclass_pending"
-_lock = threading.RLock()
 
 
 def dataclass(**_: bool) -> Callable[[type[T]], type[T]]:
@@ -47,7 +45,7 @@ class Deferred:
         self._name = name
 
     def __get__(self, instance: object, owner: type[Any]) -> Any:
-        with _lock:
+        with MAKING:
             for base in reversed(owner.__mro__):
                 if _PENDING in vars(base):
                     delattr(base, _PENDING)

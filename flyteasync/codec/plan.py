@@ -5,10 +5,18 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from .scalars import Scalar
+
+MAKING: Final = threading.RLock()
+"""Held while a class is made a dataclass or gets its plan: both change the class."""
+
+if hasattr(os, "register_at_fork"):  # a child must not inherit the lock from a thread that it does not have
+    os.register_at_fork(before=MAKING.acquire, after_in_parent=MAKING.release, after_in_child=MAKING.release)
 
 Pieces: TypeAlias = bytes | list[bytes]
 """A field as it came: the bytes of one message; several that merge into one; or the items of a list or map."""

@@ -16,18 +16,20 @@ from .decoder import read_bytes, read_fixed, read_item, read_packed
 from .encoder import write_float, write_items, write_map, write_packed
 from .lazy import Lazy, LazyOptional, LazyTime
 from .nested import WRAPPERS, ListType, MapType, MessageType, TimeType, WrapperType
-from .plan import ITEM, NUMBER, OTHER, SUB, TEXT, TIME, Field, Nested, Plan
+from .plan import ITEM, MAKING, NUMBER, OTHER, SUB, TEXT, TIME, Field, Nested, Plan
 from .scalars import SCALARS, Scalar, enum_scalar
 from .wire import LEN, VARINT, varint
 
 
 def plan_of(cls: type[Any]) -> Plan:
-    """The plan of a message class, made when it is first asked for.
-
-    Two threads may both make one; either will do.
-    """
+    """The plan of a message class, made when it is first asked for."""
     plan: Plan | None = cls._plan
-    return plan if plan is not None and plan.cls is cls else _make_plan(cls)
+    if plan is None or plan.cls is not cls:
+        with MAKING:
+            plan = cls._plan
+            if plan is None or plan.cls is not cls:
+                cls._plan = plan = _make_plan(cls)
+    return plan
 
 
 def _make_plan(cls: type[Any]) -> Plan:
@@ -39,7 +41,6 @@ def _make_plan(cls: type[Any]) -> Plan:
         value.siblings = tuple(sibling.name for sibling in optional)
     for name, value in attributes.items():
         setattr(cls, name, value)
-    cls._plan = plan
     return plan
 
 

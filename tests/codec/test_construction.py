@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import os
 import pickle
 import subprocess
 import sys
@@ -115,9 +116,43 @@ def test_threads_that_use_a_class_first_at_once_agree_on_it() -> None:
         sys.setswitchinterval(before)
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_can_use_new_classes_though_a_thread_was_busy_with_them_at_the_fork() -> None:
+    code = """
+import os, threading
+import betterproto2
+from flyteasync import codec
+
+def use():
+    @codec.dataclass(eq=False, repr=False)
+    class Fresh(codec.Message):
+        text: str = betterproto2.field(1, betterproto2.TYPE_STRING)
+    codec.decode(Fresh, b"")
+
+def use_forever():
+    while not done.is_set():
+        use()
+
+done = threading.Event()
+thread = threading.Thread(target=use_forever)
+thread.start()
+for _ in range(50):
+    child = os.fork()
+    if not child:
+        use()
+        os._exit(0)
+    os.waitpid(child, 0)
+done.set()
+thread.join()
+print("done")
+"""
+    assert python(code) == "done\n"
+
+
 def python(code: str, stdin: bytes = b"") -> str:
     """What a fresh interpreter prints."""
-    return subprocess.run([sys.executable, "-c", code], input=stdin, capture_output=True, check=True).stdout.decode()
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    return subprocess.run(command, input=stdin, capture_output=True, check=True, timeout=30).stdout.decode()
 
 
 def test_importing_the_api_makes_no_dataclass() -> None:

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 
-from .. import codec
 from ..deadline import Deadline
 from ..entities import FlyteLaunchPlan, FlyteTask, FlyteWorkflow, TypedInterface
 from ..errors import (
@@ -21,8 +19,6 @@ from ..errors import (
     FlyteEntityNotExistException,
     FlyteError,
     FlyteInvalidInputException,
-    FlyteTypeException,
-    FlyteValueException,
 )
 from ..executions import FlyteWorkflowExecution
 from ..idl import admin, core
@@ -30,91 +26,25 @@ from ..literals import literal_map
 from ..rpc.retry import AMBIGUOUS, Again, Kind, may_repeat, repeat
 from ..watcher import Name
 from .fetch import Fetching
+from .launch_request import (
+    OnConflict,
+    Target,
+    check_arguments,
+    check_given,
+    check_options,
+    differences,
+    entity_of,
+    environment,
+    target_of,
+)
 from .names import check_name, generate_name
 
 logger = logging.getLogger(__name__)
-
-OnConflict = Literal["same", "adopt", "raise"]
-"""What becomes of an execution that has the caller's name already: see `FlyteRemote.execute`."""
 
 CREATION_RACES = 3
 """So often, a first launch of a task may lose against another one's creation of what both need."""
 
 _LIMIT_REACHED = "concurrency limit"
-
-
-@dataclass(frozen=True)
-class Target:
-    """What is launched.
-
-    Attributes:
-        id: the launch plan or task.
-        interface: the types of inputs and outputs.
-        required: the inputs that have no default.
-    """
-
-    id: core.Identifier
-    interface: TypedInterface
-    required: frozenset[str]
-
-
-def target_of(entity: FlyteLaunchPlan | FlyteTask) -> Target:
-    """How to launch an entity."""
-    if isinstance(entity, FlyteTask):
-        return Target(entity.id, entity.interface, frozenset(entity.interface.inputs))
-    required = (name for name, parameter in entity.parameters.items() if parameter.required)
-    return Target(entity.id, entity.interface, frozenset(required))
-
-
-def check_arguments(entity: object, inputs: object, on_conflict: object, tags: object) -> None:
-    """Refuse what cannot be launched in this way.
-
-    Raises:
-        FlyteTypeException: an entity that is no fetched launch plan, workflow or task, or inputs that are no mapping.
-        FlyteInvalidInputException: an unknown on_conflict, or one text where a list of tags belongs.
-    """
-    if not isinstance(entity, (FlyteLaunchPlan, FlyteWorkflow, FlyteTask)):
-        raise FlyteTypeException(
-            f"only a fetched launch plan, workflow or task can be launched, not {type(entity).__name__}"
-        )
-    if inputs is not None and not isinstance(inputs, Mapping):
-        raise FlyteTypeException(f"inputs must be a mapping of values by name, got {type(inputs).__name__}")
-    if on_conflict not in get_args(OnConflict):
-        raise FlyteInvalidInputException(
-            f"on_conflict must be one of {', '.join(get_args(OnConflict))}, got {on_conflict!r}"
-        )
-    if isinstance(tags, str):
-        raise FlyteInvalidInputException(f"tags must be a list of texts, got the text {tags!r}")
-
-
-def check_given(target: Target, literals: core.LiteralMap) -> None:
-    """Refuse inputs that the target fixes, and a lack of those that it requires.
-
-    Raises:
-        FlyteValueException: an input that cannot be given.
-        FlyteInvalidInputException: a required input is missing.
-    """
-    fixed = sorted(literals.literals.keys() - target.interface.inputs.keys())
-    if fixed:
-        raise FlyteValueException(f"launch plan {target.id.name} does not let its caller give {', '.join(fixed)}")
-    missing = sorted(target.required - literals.literals.keys())
-    if missing:
-        raise FlyteInvalidInputException(
-            f"{target.id.name} needs the input{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
-        )
-
-
-def differences(wanted: admin.ExecutionCreateRequest, found: admin.Execution, inputs: core.LiteralMap) -> list[str]:
-    """In what an execution differs from the one that was to be launched; empty if it is the same."""
-    asked = wanted.spec.launch_plan if wanted.spec is not None else None
-    result = [] if _entity_of(found) == asked else ["the entity"]
-    given = wanted.inputs.literals if wanted.inputs is not None else {}
-    for name, literal in given.items():
-        other = inputs.literals.get(name)
-        # NaN is not equal to itself, but its bytes are.
-        if other is None or (other != literal and codec.encode(other) != codec.encode(literal)):
-            result.append(f"the input {name}")
-    return result
 
 
 class Launching(Fetching):
@@ -168,12 +98,13 @@ class Launching(Fetching):
 
         Raises:
             FlyteValueException: an unknown input, or one that the launch plan fixes.
-            FlyteTypeException: an input of the wrong type, or an entity that cannot be launched.
+            FlyteTypeException: an input or option of the wrong type, or an entity that cannot be launched.
             FlyteInvalidInputException: a missing input, a bad name, both name and prefix; or the server's refusal.
             FlyteEntityAlreadyExistsException: the name is taken, by something else or with on_conflict="raise".
             FlyteConcurrencyLimitReached: the launch plan allows no further execution now.
         """
-        check_arguments(entity, inputs, on_conflict, tags)
+        check_arguments(entity, inputs, on_conflict)
+        check_options(envs, tags, cluster_pool)
         name = self._name_of(entity.id, project, domain, execution_name, execution_name_prefix)
         literals = literal_map(inputs or {}, entity.interface.inputs, type_hints=type_hints)
         target = await self._target(entity)
@@ -188,13 +119,13 @@ class Launching(Fetching):
                 metadata=admin.ExecutionMetadata(mode=admin.ExecutionMetadataExecutionMode.MANUAL),
                 overwrite_cache=bool(overwrite_cache),
                 interruptible=interruptible,
-                envs=_envs(envs),
+                envs=environment(envs),
                 tags=list(tags or ()),
                 cluster_assignment=admin.ClusterAssignment(cluster_pool_name=cluster_pool) if cluster_pool else None,
             ),
         )
         found = await self._launch(request, name, on_conflict if execution_name is not None else None)
-        same = found is None or _entity_of(found) == target.id
+        same = found is None or entity_of(found) == target.id
         execution = FlyteWorkflowExecution(
             type_hints,
             self,
@@ -336,13 +267,3 @@ class Launching(Fetching):
             )
         if differs:
             logger.warning("adopted execution %s, which differs in %s", name, ", ".join(differs))
-
-
-def _entity_of(execution: admin.Execution) -> core.Identifier | None:
-    return execution.spec.launch_plan if execution.spec is not None else None
-
-
-def _envs(envs: Mapping[str, str] | None) -> admin.Envs | None:
-    if not envs:
-        return None
-    return admin.Envs(values=[core.KeyValuePair(key=key, value=value) for key, value in envs.items()])

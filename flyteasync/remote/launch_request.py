@@ -64,7 +64,7 @@ def check_options(envs: object, tags: object, cluster_pool: object) -> None:
         FlyteTypeException: names the option, what it takes and what it got.
     """
     for name, value, expected, right in (
-        ("envs", envs, "a mapping of texts", isinstance(envs, Mapping) and _texts(_flat(envs))),
+        ("envs", envs, "a mapping of texts", _texts(_flat(envs))),
         ("tags", tags, "a list of texts", _texts(tags)),
         ("cluster_pool", cluster_pool, "a text", isinstance(cluster_pool, str)),
     ):
@@ -79,7 +79,10 @@ def _texts(values: object) -> bool:
     return all(isinstance(value, str) for value in cast("Sequence[object]", values))
 
 
-def _flat(mapping: object) -> list[object]:
+def _flat(mapping: object) -> list[object] | None:
+    """The keys and values of a mapping; None if it is none."""
+    if not isinstance(mapping, Mapping):
+        return None
     return [part for pair in cast("Mapping[object, object]", mapping).items() for part in pair]
 
 

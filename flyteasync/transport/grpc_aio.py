@@ -97,7 +97,7 @@ class GrpcAioTransport:
                     async with asyncio.timeout(grace):
                         await self._idle.wait()
         finally:
-            # The channel's own grace finds no calls before grpcio 1.8x, and cannot be cut short once it began.
+            # The channel's own grace cannot be cut short, and finds no calls at all in older releases of grpcio.
             await self._channel.close(None)
 
     def _translate(self, error: grpc.aio.AioRpcError) -> TransportError:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..deadline import Deadline
-from ..entities import FlyteLaunchPlan, FlyteTask, FlyteWorkflow, TypedInterface
+from ..entities import Entity, FlyteLaunchPlan, FlyteTask, FlyteWorkflow, LazyEntity, TypedInterface
 from ..errors import (
     FlyteConcurrencyLimitReached,
     FlyteEntityAlreadyExistsException,
@@ -30,6 +30,7 @@ from .launch_request import (
     OnConflict,
     Target,
     check_arguments,
+    check_entity,
     check_given,
     check_options,
     differences,
@@ -52,7 +53,7 @@ class Launching(Fetching):
 
     async def execute(
         self,
-        entity: FlyteLaunchPlan | FlyteWorkflow | FlyteTask,
+        entity: Entity,
         inputs: Mapping[str, Any] | None = None,
         project: str | None = None,
         domain: str | None = None,
@@ -103,11 +104,12 @@ class Launching(Fetching):
             FlyteEntityAlreadyExistsException: the name is taken, by something else or with on_conflict="raise".
             FlyteConcurrencyLimitReached: the launch plan allows no further execution now.
         """
-        check_arguments(entity, inputs, on_conflict)
+        check_arguments(inputs, on_conflict)
         check_options(envs, tags, cluster_pool)
-        name = self._name_of(entity.id, project, domain, execution_name, execution_name_prefix)
-        literals = literal_map(inputs or {}, entity.interface.inputs, type_hints=type_hints)
-        target = await self._target(entity)
+        launched = check_entity(await entity.entity() if isinstance(entity, LazyEntity) else entity)
+        name = self._name_of(launched.id, project, domain, execution_name, execution_name_prefix)
+        literals = literal_map(inputs or {}, launched.interface.inputs, type_hints=type_hints)
+        target = await self._target(launched)
         check_given(target, literals)
         request = admin.ExecutionCreateRequest(
             project=name.project,

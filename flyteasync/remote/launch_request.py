@@ -38,17 +38,26 @@ def target_of(entity: FlyteLaunchPlan | FlyteTask) -> Target:
     return Target(entity.id, entity.interface, frozenset(required))
 
 
-def check_arguments(entity: object, inputs: object, on_conflict: object) -> None:
-    """Refuse what cannot be launched in this way.
+def check_entity(entity: object) -> FlyteLaunchPlan | FlyteWorkflow | FlyteTask:
+    """The entity, if it is one that can be launched.
 
     Raises:
-        FlyteTypeException: an entity that is no fetched launch plan, workflow or task, or inputs that are no mapping.
-        FlyteInvalidInputException: an unknown on_conflict.
+        FlyteTypeException: it is not.
     """
     if not isinstance(entity, (FlyteLaunchPlan, FlyteWorkflow, FlyteTask)):
         raise FlyteTypeException(
             f"only a fetched launch plan, workflow or task can be launched, not {type(entity).__name__}"
         )
+    return entity
+
+
+def check_arguments(inputs: object, on_conflict: object) -> None:
+    """Refuse inputs that are no mapping, and an unknown on_conflict.
+
+    Raises:
+        FlyteTypeException: the inputs.
+        FlyteInvalidInputException: on_conflict.
+    """
     if inputs is not None and not isinstance(inputs, Mapping):
         raise FlyteTypeException(f"inputs must be a mapping of values by name, got {type(inputs).__name__}")
     if on_conflict not in get_args(OnConflict):

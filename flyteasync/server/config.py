@@ -12,6 +12,7 @@ from ..deadline import seconds
 from ..errors import FlyteInvalidInputException
 from .engine import Unregistered
 from .faults import Fault
+from .quantity import parse_quantity
 
 RESOURCE_LIMITS: Mapping[str, str] = MappingProxyType({"CPU": "2", "MEMORY": "1Gi", "GPU": "1"})
 """What a task may ask for unless it is set otherwise; flyteadmin's defaults."""
@@ -32,6 +33,7 @@ class ServerConfig:
         resource_limits: what a task may ask for, by the resource's name; None for a resource is no limit.
         unregistered: what becomes of a task without a handler: `fail` or `hang`.
         phase_delay: seconds of simulated work before a handler is called.
+        abort_delay: seconds that an execution stays ABORTING; the real server needs some, and may never get done.
         faults: what goes wrong from the start.
 
     Raises:
@@ -48,6 +50,7 @@ class ServerConfig:
     resource_limits: Mapping[str, str | None] = field(default_factory=lambda: RESOURCE_LIMITS)
     unregistered: Unregistered = "fail"
     phase_delay: float = 0.0
+    abort_delay: float = 0.0
     faults: tuple[Fault, ...] = ()
 
     def __post_init__(self) -> None:
@@ -60,7 +63,10 @@ class ServerConfig:
         for name in ("max_receive_bytes", "max_workflow_nodes", "max_parallelism"):
             if getattr(self, name) < 0:
                 raise FlyteInvalidInputException(f"{name} must be zero or more, got {getattr(self, name)!r}")
+        for name, quantity in self.resource_limits.items():
+            _check_quantity(name, quantity)
         seconds(self.phase_delay, "phase_delay")
+        seconds(self.abort_delay, "abort_delay")
 
     def to_dict(self) -> dict[str, Any]:
         """The settings in JSON's types."""
@@ -86,3 +92,10 @@ class ServerConfig:
         if "faults" in values:
             values["faults"] = tuple(Fault.from_dict(item) for item in values["faults"])
         return cls(**values)
+
+
+def _check_quantity(name: str, quantity: str | None) -> None:
+    try:
+        parse_quantity(quantity or "0")
+    except ValueError as error:
+        raise FlyteInvalidInputException(f"resource_limits[{name!r}]: {error}, got {quantity!r}") from error

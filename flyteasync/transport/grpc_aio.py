@@ -21,7 +21,7 @@ from .tls import channel_credentials
 STATUS_DETAILS = "grpc-status-details-bin"
 CONNECTING_MS = 20_000
 RECONNECT_CEILING_MS = 2000
-MAX_METADATA_BYTES = 64 * 1024  # flyteadmin sends messages of up to 32,000 bytes as metadata
+MAX_METADATA_BYTES = 256 * 1024  # flyteadmin sends texts of up to 32,000 bytes, and gRPC writes some bytes as three
 
 
 def _channel_arguments(options: TransportOptions) -> list[tuple[str, Any]]:

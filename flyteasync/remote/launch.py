@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from ..deadline import Deadline
 from ..entities import Entity, FlyteLaunchPlan, FlyteTask, FlyteWorkflow, LazyEntity, TypedInterface
@@ -106,7 +106,7 @@ class Launching(Fetching):
         """
         check_arguments(inputs, on_conflict)
         check_options(envs, tags, cluster_pool)
-        launched = check_entity(await entity.entity() if isinstance(entity, LazyEntity) else entity)
+        launched = check_entity(await cast("LazyEntity[Any]", entity) if isinstance(entity, LazyEntity) else entity)
         name = self._name_of(launched.id, project, domain, execution_name, execution_name_prefix)
         literals = literal_map(inputs or {}, launched.interface.inputs, type_hints=type_hints)
         target = await self._target(launched)

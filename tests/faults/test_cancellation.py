@@ -205,10 +205,10 @@ async def control(endpoint: str) -> AsyncGenerator[ControlClient]:
         await client.set_faults([])
 
 
-async def hit(control: ControlClient) -> None:
-    """Return when a call has met the fault."""
+async def hit(control: ControlClient, method: str | None = None) -> None:
+    """Return when a call, of any method unless one is given, has met a fault."""
     end = time.monotonic() + 5
-    while not (await control.stats())["hits"]:
+    while not (hits := (await control.stats())["hits"]) or method not in {None, *hits}:
         assert time.monotonic() < end, "no call met the fault"
 
 
@@ -297,12 +297,8 @@ async def test_a_launch_that_is_being_looked_for_can_be_cancelled(
             [Fault(method="CreateExecution", kind="lost_reply"), Fault(method="GetExecution", kind="hang")]
         )
 
-        async def looked_for() -> None:
-            while "GetExecution" not in (await control.stats())["hits"]:
-                await asyncio.sleep(0)
-
         before = asyncio.all_tasks()
-        assert await cancel(remote.execute(plan, execution_name_prefix="sought"), looked_for)
+        assert await cancel(remote.execute(plan, execution_name_prefix="sought"), lambda: hit(control, "GetExecution"))
         await settle()
         assert asyncio.all_tasks() == before
         await control.set_faults([])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flyteasync import FlyteLaunchPlan, FlyteRemote, FlyteTask, FlyteWorkflow
+from flyteasync.entities import LazyEntity
 from flyteasync.errors import FlyteEntityNotExistException
 from flyteasync.idl import admin, core
 from tests.server import build
@@ -84,7 +85,6 @@ async def test_a_workflow_shows_its_nodes_and_tasks(backend: Backend) -> None:
     assert [node.id for node in workflow.nodes] == ["n0", "n1", "n2"]
     assert {task.name for task in workflow.flyte_tasks} == {"demo.squares", "demo.greet", "demo.report_lines"}
     assert workflow.entity_type_text == "Workflow"
-    assert workflow.to_flyte_idl() is workflow.template
 
 
 async def test_a_launch_plan_shows_what_its_caller_may_give(backend: Backend) -> None:
@@ -100,7 +100,6 @@ async def test_a_task_shows_its_template(backend: Backend) -> None:
     assert task.metadata is not None
     assert task.metadata.retries is not None
     assert task.metadata.retries.retries == 2
-    assert task.to_flyte_idl() is task.template
 
 
 @pytest.mark.parametrize("kind", ["launch_plan", "workflow", "task"])
@@ -110,6 +109,14 @@ async def test_every_kind_of_entity_can_be_launched(backend: Backend, kind: str)
     execution = await backend.remote.execute(entity, {"name": "x"}, wait=True)
     assert dict(execution.outputs) == {"o0": "x"}
     assert dict(execution.inputs) == {"name": "x"}
+
+
+async def test_a_lazy_entity_is_fetched_when_it_is_launched(backend: Backend) -> None:
+    lazy = LazyEntity("nothing", lambda: backend.remote.fetch_task(name="nothing"))
+    assert backend.calls() == 0
+    for _ in range(2):
+        assert (await backend.remote.execute(lazy, wait=True)).is_successful
+    assert backend.calls("GetTask") == 1
 
 
 async def test_the_launch_plan_of_a_workflow_is_read_once(backend: Backend) -> None:

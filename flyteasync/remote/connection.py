@@ -55,7 +55,11 @@ class Connection:
 
     async def aclose(self, grace: float) -> None:
         """Fail all waits, then close the transport, giving calls under way so many seconds."""
-        await self.watcher.aclose()
+        try:
+            await self.watcher.aclose()
+        except BaseException:
+            await self.transport.aclose(0)
+            raise
         await self.transport.aclose(grace)
 
 

@@ -14,6 +14,7 @@ from .model import (
     SecretsConfig,
     StatsConfig,
 )
+from .switches import pickles_allowed
 
 __all__ = [
     "AuthType",
@@ -29,4 +30,5 @@ __all__ = [
     "SecretsConfig",
     "StatsConfig",
     "parse_endpoint",
+    "pickles_allowed",
 ]

@@ -63,6 +63,19 @@ def short_repr(value: Any) -> str:
     return _short.repr(value)
 
 
+def without_query(uri: str) -> str:
+    """A URI as it may be shown: what follows the path may be a signature, and so may be a user before the host."""
+    head, separator, rest = uri.partition("://")
+    if not separator:
+        return uri
+    authority, slash, path = rest.partition("/")
+    path = path.partition("?")[0].partition("#")[0]
+    authority = authority.partition("?")[0]
+    # abfs URIs have the container where others have a user.
+    keeps_user = head.lower() in ("abfs", "abfss", "wasb", "wasbs")
+    return f"{head}://{authority if keeps_user else authority.rpartition('@')[2]}{slash}{path}"
+
+
 def type_text(literal_type: core.LiteralType) -> str:
     """The LiteralType as one would annotate it in Python: `list[int]`, `dict[str, float]`, `int | None`."""
     name, value = which(literal_type, "type")
@@ -171,8 +184,7 @@ def _scalar_text(scalar: core.Scalar) -> str:
         case "union":
             return literal_text(value.value) if value.value is not None else "<empty union>"
         case "blob" | "structured_dataset" | "schema":
-            # What follows the path may be a signature.
-            return f"<{_SCALAR[name]} {short_repr(value.uri.partition('?')[0])}>"
+            return f"<{_SCALAR[name]} {short_repr(without_query(value.uri))}>"
         case "":
             return "<empty>"
         case _:

@@ -257,6 +257,8 @@ def _handle(python_type: Any, uri: str, kind: core.StructuredDatasetType, name: 
         raise FlyteTypeException(
             f"{name}: reading a {frame} takes I/O: `await outputs.get(name, StructuredDataset).open({frame}).all()`"
         )
+    if not uri:
+        raise FlyteValueException(f"{name}: the literal does not say where the dataset is")
     metadata = core.StructuredDatasetMetadata(structured_dataset_type=kind)
     if is_foreign(python_type, "StructuredDataset"):
         return python_type(uri=uri, file_format=kind.format)

@@ -17,7 +17,7 @@ from ..errors import FlyteTypeException, FlyteValueException
 from ..idl import core
 from . import plain
 from .base import Converter, Registry, unwrap
-from .pickles import pickle_type
+from .pickles import is_pickle, pickle_type
 from .reading import Reader
 from .text import python_type_text, wrong_literal, wrong_type
 from .times import from_iso
@@ -40,6 +40,8 @@ class LeafConverter(Converter):
         return writer.literal(value, expected, Any, name)
 
     def to_python(self, literal: core.Literal, python_type: Any, name: str, reader: Reader) -> Any:
+        if is_pickle(literal):
+            raise FlyteValueException(f"{name}: {plain.PICKLE_REFUSED}")
         raise wrong_literal(name, python_type_text(python_type), literal)
 
 

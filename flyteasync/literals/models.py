@@ -64,7 +64,7 @@ class ModelConverter(RecordConverter):
             return python_type.model_validate_json(text, context=context)
         except ValueError as error:
             raise FlyteValueException(f"{name}{_where(error)}") from None
-        except Exception as error:  # noqa: BLE001 # validators of the model may raise anything
+        except Exception as error:  # validators of the model may raise anything
             what = python_type_text(python_type)
             raise FlyteValueException(f"{name}: {what} refuses its fields: {type(error).__name__}") from error
 

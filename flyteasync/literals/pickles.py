@@ -118,6 +118,13 @@ class PickleConverter(Converter):
         return FlytePickle[Any](uri, store=reader.access.store)
 
 
+def is_pickle(literal: core.Literal) -> bool:
+    """Whether the literal points at a pickle."""
+    blob = literal.scalar.blob if literal.scalar is not None else None
+    kind = blob.metadata.type if blob is not None and blob.metadata is not None else None
+    return kind is not None and kind.format == PICKLE_FORMAT
+
+
 def pickle_type(python_type: Any) -> core.LiteralType:
     """The LiteralType that flytekit gives to what has none of its own."""
     return core.LiteralType(
@@ -131,7 +138,7 @@ def _load(content: bytes, where: str) -> Any:
         return pickle.loads(content)  # noqa: S301 # the caller asked for it
     except ModuleNotFoundError as error:
         raise FlyteUsageError(f"the pickle at {where} needs the module {error.name}") from error
-    except Exception as error:  # noqa: BLE001 # a pickle runs any code, which may raise anything
+    except Exception as error:  # a pickle runs any code, which may raise anything
         raise FlyteValueException(f"the pickle at {where} cannot be loaded: {type(error).__name__}") from error
 
 
@@ -143,5 +150,5 @@ def _dump(value: Any, name: str) -> bytes:
         pickler = pickle
     try:
         return cast("bytes", pickler.dumps(value))
-    except Exception as error:  # noqa: BLE001 # whatever the value's own reduction raises
+    except Exception as error:  # whatever the value's own reduction raises
         raise FlyteValueException(f"{name}: {python_type_text(type(value))} cannot be pickled") from error

@@ -10,7 +10,7 @@ from ..idl import core
 from . import plain
 from .base import Registry, unwrap
 from .store import Access
-from .text import literal_kind, without_query, which
+from .text import literal_kind, which, without_query
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,7 +105,7 @@ class DataclassConverter(RecordConverter):
             return None
         try:
             return class_of(python_type)(**arguments)
-        except Exception as error:  # noqa: BLE001 # a class may check its fields and raise anything
+        except Exception as error:  # a class may check its fields and raise anything
             what = python_type_text(class_of(python_type))
             raise FlyteValueException(f"{name}: {what} refuses its fields: {type(error).__name__}") from error
 

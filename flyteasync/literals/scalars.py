@@ -122,10 +122,7 @@ class IntConverter(PrimitiveConverter):
     schema: ClassVar[dict[str, Any]] = {"type": "integer"}
 
     def written(self, value: Any, name: str, strict: bool) -> int:
-        number = self._number(value, name, strict)
-        if number >= 2**63:
-            raise FlyteValueException(f"{name}: the number does not fit into a signed integer of 64 bits")
-        return number
+        return self._number(value, name, strict, 2**63, "a signed integer of 64 bits")
 
     def read(self, primitive: core.Primitive, strict: bool) -> int | None:
         if primitive.float_value is not None and not strict:
@@ -133,19 +130,19 @@ class IntConverter(PrimitiveConverter):
         return primitive.integer
 
     def to_plain(self, value: Any, python_type: Any, name: str, writer: Writer) -> int:
-        return self._number(value, name, writer.strict)
+        return self._number(value, name, writer.strict, 2**64, "64 bits")
 
     def from_plain(self, value: Any, python_type: Any, name: str, reader: Reader) -> int:
         if isinstance(value, float) and not reader.strict:
             value = integral(value) if integral(value) is not None else value
-        return self._number(value, name, reader.strict)
+        return self._number(value, name, reader.strict, 2**64, "64 bits")
 
-    def _number(self, value: Any, name: str, strict: bool) -> int:
+    def _number(self, value: Any, name: str, strict: bool, end: int, what: str) -> int:
         if isinstance(value, bool) or not isinstance(value, int if strict else numbers.Integral):
             raise wrong_type(name, "int", value)
         number = int(value)
-        if not -(2**63) <= number < 2**64:
-            raise FlyteValueException(f"{name}: the number does not fit into 64 bits")
+        if not -(2**63) <= number < end:
+            raise FlyteValueException(f"{name}: the number does not fit into {what}")
         return number
 
 

@@ -145,7 +145,7 @@ class StructuredDataset:
 class DatasetConverter(Converter):
     """StructuredDataset and data frames; also reads what older tasks wrote as a schema."""
 
-    tag = "StructuredDatasetTransformerEngine"
+    tag = "StructuredDataset Transformer"
     kinds = ("structured_dataset_type", "schema")
     reads_annotations = True
 

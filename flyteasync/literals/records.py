@@ -40,7 +40,9 @@ class RecordConverter(Converter):
         written = writer.plain(value, python_type, name)
         if is_dataclass_type(guessed) and python_type is not guessed:
             # The value's own class may be another one than the task's.
-            Reader(writer.registry, closed=True).value(written, guessed, name)
+            if not isinstance(value, Mapping) and not _field_names(value) <= field_types(guessed).keys():
+                raise wrong_type(name, type_text(expected), value)
+            Reader(writer.registry, closed=isinstance(value, Mapping)).value(written, guessed, name)
         return plain.dump(written)
 
     def to_python(self, literal: core.Literal, python_type: Any, name: str, reader: Reader) -> Any:
@@ -162,6 +164,13 @@ def _same(value: Any, hint: Any, expected: core.LiteralType) -> bool:
         return isinstance(value, class_of(hint))
     schema = schema_of(expected)
     return not isinstance(value, Mapping) and (schema is None or schema.get("title") in (None, type(value).__name__))
+
+
+def _field_names(value: Any) -> set[str]:
+    """The names of the fields that a dataclass is made with; of a model none, as it may be written by other names."""
+    return (
+        {field.name for field in dataclasses.fields(value) if field.init} if dataclasses.is_dataclass(value) else set()
+    )
 
 
 def _field_type(python_type: Any, registry: Registry) -> core.LiteralType | None:

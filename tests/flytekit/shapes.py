@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Generic, Literal, NamedTuple, TypedDict, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, Required, TypedDict, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -28,8 +28,8 @@ class Pair(NamedTuple):
     b: str
 
 
-class Entry(TypedDict):
-    key: str
+class Entry(TypedDict, total=False):
+    key: Required[str]
     count: int
 
 
@@ -112,7 +112,7 @@ class Optionals:
     f: dict[str, int] = field(default_factory=dict)
     g: Inner = field(default_factory=lambda: Inner(7))
     h: Color = Color.BLUE
-    i: float = 1
+    i: float = 1.0
     j: datetime = datetime(2024, 1, 1)
     k: timedelta = timedelta(1)
     l: bytes = b"ab"  # noqa: E741

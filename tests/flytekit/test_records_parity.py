@@ -1,16 +1,13 @@
 """Dataclasses and pydantic models: what flytekit writes is read equal, and the other way round; types are the same."""
 
-import math
-import os
 import warnings
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 
 from flyteasync.codec import decode, encode
-from flyteasync.errors import FlyteError
 from flyteasync.idl import core
-from flyteasync.literals import LiteralsResolver, guess_type, literal_type, to_literal, to_python
+from flyteasync.literals import literal_type, to_literal, to_python
 
 # Not "flytekit" alone: that is the name of this folder, too.
 pytest.importorskip("flytekit.core.type_engine")
@@ -45,8 +42,12 @@ def ours(message: Any) -> core.Literal:
     return decode(core.Literal, message.SerializeToString())
 
 
-@pytest.mark.parametrize(("value", "python_type"), shapes.RECORDS, ids=IDS)
-def test_the_literal_type_is_the_same(value: Any, python_type: Any):
+GENERIC = (shapes.IntBox, shapes.Outer)
+"""flytekit says that a generic dataclass in a field is a pickle, and then serialises it all the same."""
+
+
+@pytest.mark.parametrize("python_type", [kind for _, kind in shapes.RECORDS if kind not in GENERIC])
+def test_the_literal_type_is_the_same(python_type: Any):
     mine = types_pb2.LiteralType.FromString(encode(literal_type(python_type)))
     assert mine == their_type(python_type)
 
@@ -68,7 +69,9 @@ def test_the_literals_are_the_same_messages(value: Any, python_type: Any):
     assert literals_pb2.Literal.FromString(encode(literal)) == their_literal(value, python_type)
 
 
-@pytest.mark.parametrize(("value", "python_type"), shapes.RECORDS, ids=IDS)
+@pytest.mark.parametrize(
+    ("value", "python_type"), [record for record in shapes.RECORDS if record[1] != dict[int, shapes.Inner]]
+)
 def test_a_value_is_written_the_same_without_its_type(value: Any, python_type: Any):
     literal = to_literal(value, literal_type(python_type))
     assert literals_pb2.Literal.FromString(encode(literal)) == their_literal(value, python_type)
@@ -81,3 +84,21 @@ def test_what_was_read_without_a_type_is_written_back_as_it_was(value: Any, pyth
     guessed = to_python(ours(message), expected=expected)
     again = to_literal(guessed, expected)
     assert read_by_them(again, python_type) == value
+
+
+STRUCTS = [
+    (value, kind)
+    for value, kind in shapes.RECORDS
+    # A Struct holds numbers as floats, which do not hold every int and are no keys.
+    if kind not in (shapes.Containers, dict[int, shapes.Inner], shapes.Model) and value != shapes.Inner(2**63 - 1, "")
+]
+
+
+@pytest.mark.parametrize(("value", "python_type"), STRUCTS, ids=str)
+def test_the_structs_of_an_older_flytekit_are_read_equal(value: Any, python_type: Any, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("FLYTE_USE_OLD_DC_FORMAT", "true")
+    monkeypatch.setattr(TypeEngine, "_LITERAL_CACHE", {})
+    message = their_literal(value, python_type)
+    if value is not None:
+        assert "generic" in str(message)
+    assert to_python(ours(message), python_type) == value

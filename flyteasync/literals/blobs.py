@@ -11,7 +11,7 @@ from ..errors import FlyteValueException
 from ..idl import core
 from .base import Converter, Registry
 from .foreign import is_foreign
-from .handles import FlyteDirectory, FlyteFile, Handle, is_remote, with_format
+from .handles import FlyteDirectory, FlyteFile, Handle, is_remote, path_of, with_format
 from .pickles import PICKLE_FORMAT
 from .reading import Reader
 from .text import python_type_text, type_text, wrong_literal, wrong_type
@@ -69,10 +69,13 @@ class BlobConverter(Converter):
         return plain
 
     def from_plain(self, value: Any, python_type: Any, name: str, reader: Reader) -> Any:
-        entries = cast("Mapping[str, Any]", {"path": value} if isinstance(value, str) else value)
-        if not isinstance(entries, Mapping):
+        if isinstance(value, str):
+            value = {"path": value}
+        if not isinstance(value, Mapping):
             raise wrong_type(name, python_type_text(python_type), cast("object", value))
-        path, metadata = entries.get("path"), entries.get("metadata") or {}
+        entries = cast("Mapping[str, Any]", value)
+        path = entries.get("path")
+        metadata: Any = entries.get("metadata") or {}
         if not isinstance(path, str) or not path:
             raise FlyteValueException(f"{name}: a {self.handle.__name__} needs a path")
         if not isinstance(metadata, Mapping):
@@ -84,13 +87,12 @@ class BlobConverter(Converter):
 
     def _uri(self, value: Any, expected: str, name: str, writer: Writer) -> str:
         """Where the value is, or will be."""
-        known = self.handles(type(value))
-        if not known and (writer.strict or not isinstance(value, (str, os.PathLike)) or isinstance(value, Handle)):
+        value_type: Any = type(value)
+        if not self.handles(value_type) and (writer.strict or not _is_path(value_type)):
             raise wrong_type(name, expected, value)
-        # Not os.fspath: flytekit's handles download when they are asked for their path.
-        source = os.fspath(getattr(value, "remote_source", None) or getattr(value, "path", cast("Any", value)))
-        destination = getattr(value, self.destination, None)
-        if not isinstance(source, str) or not source:
+        source = path_of(value)
+        destination: Any = getattr(value, self.destination, None)
+        if not source:
             raise FlyteValueException(f"{name}: a {self.handle.__name__} needs a path or a URI")
         if is_remote(source) or destination is False:
             return source
@@ -144,6 +146,12 @@ _PATH_SCHEMA = {"anyOf": [{"type": "string"}, {"type": "string", "format": "path
 
 def _blob_schema(title: str, properties: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "title": title, "properties": properties, "additionalProperties": False}
+
+
+def _is_path(value_type: Any) -> bool:
+    """Whether values are texts or paths, and no handles of files or directories."""
+    foreign = is_foreign(value_type, "FlyteFile") or is_foreign(value_type, "FlyteDirectory")
+    return issubclass(value_type, (str, os.PathLike)) and not issubclass(value_type, Handle) and not foreign
 
 
 def _extension(python_type: Any) -> str:

@@ -73,5 +73,8 @@ def _substitute(hint: Any, given: dict[Any, Any]) -> Any:
     if isinstance(hint, TypeVar):
         bound = hint.__bound__
         return given.get(hint, Any if bound is None else bound)
-    parameters = getattr(hint, "__parameters__", ()) if not isinstance(hint, type) else ()
-    return hint[tuple(_substitute(parameter, given) for parameter in parameters)] if parameters else hint
+    parameters: tuple[Any, ...] = () if isinstance(hint, type) else getattr(hint, "__parameters__", ())
+    if not parameters:
+        return hint
+    generic: Any = hint
+    return generic[tuple(_substitute(parameter, given) for parameter in parameters)]

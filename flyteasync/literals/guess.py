@@ -10,10 +10,9 @@ import re
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from functools import lru_cache, reduce
-from operator import or_
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, Union, cast, get_args
 from uuid import UUID
 
 from ..idl import core
@@ -154,7 +153,7 @@ def _object(schema: Mapping[str, Any], known: _Definitions) -> Any:
 
 
 def _union(options: list[Any]) -> Any:
-    return Any if Any in options or not options else reduce(or_, options)
+    return Any if Any in options or not options else cast("Any", Union)[tuple(options)]
 
 
 def _choice(values: list[Any]) -> Any:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from pathlib import PurePosixPath
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, cast
 
 from ..errors import FlyteAssertion, FlyteValueException
 from .store import Item, Store, required
@@ -22,6 +22,14 @@ def is_remote(uri: str) -> bool:
     return _SCHEME.match(uri) is not None and not uri.lower().startswith("file://")
 
 
+def path_of(value: Any) -> str:
+    """The path or URI of a text, a path or a handle of this package or of flytekit; empty if it is none of them."""
+    # Not os.fspath alone: flytekit's handles download when they are asked for their path.
+    source: Any = getattr(value, "remote_source", None) or getattr(value, "path", value)
+    path: Any = os.fspath(cast("os.PathLike[Any]", source)) if isinstance(source, os.PathLike) else source
+    return path if isinstance(path, str) else ""
+
+
 class Handle(os.PathLike[str]):
     """What files and directories have in common.
 
@@ -32,10 +40,8 @@ class Handle(os.PathLike[str]):
     _what: ClassVar[str]
 
     def __init__(self, path: str | os.PathLike[str], *, store: Store | None = None) -> None:
-        # A handle of another library, given as a path, must not download anything here.
-        source = getattr(path, "remote_source", None) or getattr(path, "path", path)
-        self._source = os.fspath(source)
-        if not isinstance(self._source, str) or not self._source:  # pyright: ignore[reportUnnecessaryIsInstance]
+        self._source: str = path_of(path)
+        if not self._source:
             raise FlyteValueException(f"{type(self).__name__} needs a path or a URI")
         self._store = store
         self._local: str | None = None if is_remote(self._source) else self._source.removeprefix("file://")
@@ -100,7 +106,7 @@ class Handle(os.PathLike[str]):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         twin = object.__new__(type(self))
-        twin.__dict__.update(self.__dict__)
+        vars(twin).update(vars(self))
         return twin
 
     @classmethod
@@ -188,7 +194,7 @@ class FlyteFile(Handle):
         return required(self._store, repr(self)).stream(self.path)
 
     @asynccontextmanager
-    async def open(self, mode: str = "rb") -> AsyncIterator[Any]:
+    async def open(self, mode: str = "rb") -> AsyncGenerator[Any]:
         """Download the file, and open the copy for reading: `async with file.open("r") as lines`.
 
         What it gives has the methods of a file as coroutines, and can be iterated with `async for`.
@@ -282,7 +288,7 @@ def with_format(what: str, extension: str) -> Any:
 
 def _restore(what: str, extension: str, state: dict[str, Any]) -> Handle:
     handle: Handle = object.__new__(with_format(what, extension))
-    handle.__dict__.update(state)
+    vars(handle).update(state)
     return handle
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from datetime import time
 from decimal import Decimal, InvalidOperation
 from pathlib import Path, PurePath
-from typing import Any, TypedDict, cast, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Any, cast, get_args, get_origin, get_type_hints, is_typeddict
 from uuid import UUID
 
 from ..errors import FlyteTypeException, FlyteValueException
@@ -265,19 +265,20 @@ def _named(python_type: Any) -> tuple[Any, ...]:
 
 def _keys(python_type: Any) -> dict[str, Any]:
     """The types of the entries of a TypedDict."""
-    return get_type_hints(cast("type[TypedDict]", python_type))
+    return get_type_hints(python_type)
 
 
 def _concrete(python_type: Any) -> Any:
     """list[T] for Sequence[T], dict[K, V] for Mapping[K, V]; None for what is neither."""
     python_type = unwrap(python_type)
     origin = get_origin(python_type) or python_type
-    base = {
+    bases: dict[Any, Any] = {
         abc.Sequence: list,
         abc.MutableSequence: list,
         abc.Collection: list,
         abc.Mapping: dict,
         abc.MutableMapping: dict,
-    }.get(origin if isinstance(origin, type) else type(None))
+    }
+    base = bases.get(origin) if isinstance(origin, type) else None
     arguments = get_args(python_type)
-    return cast("Any", base)[arguments] if base is not None and arguments else base
+    return base[arguments] if base is not None and arguments else base

@@ -35,7 +35,8 @@ class ModelConverter(RecordConverter):
         if not isinstance(value, python_type):
             if writer.strict or not isinstance(value, Mapping):
                 raise wrong_type(name, python_type_text(python_type), value)
-            value = self._validated(value, python_type, name, Reader(writer.registry, closed=True))
+            entries = cast("Mapping[Any, Any]", value)
+            value = self._validated(entries, python_type, name, Reader(writer.registry, closed=True))
         place = _Place(writer, name)
         try:
             return value.model_dump(mode="json", context={CONTEXT: place})
@@ -80,9 +81,10 @@ class _Place:
 
 def _where(error: ValueError) -> str:
     """What pydantic found, first thing first: the path of the field and what is wrong, without the value."""
-    details = cast("list[dict[str, Any]]", error.errors(include_input=False)) if hasattr(error, "errors") else []  # pyright: ignore[reportAttributeAccessIssue]
-    if not details:
+    errors: Any = getattr(error, "errors", None)
+    if errors is None:
         return f": {type(error).__name__}"
+    details = cast("list[dict[str, Any]]", errors(include_input=False, include_url=False))
     path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in details[0]["loc"])
     return f"{path}: {details[0]['msg']}"
 
@@ -94,18 +96,20 @@ def handle_schema(python_type: Any) -> Any:
     def read(value: Any, info: Any) -> Any:
         if isinstance(value, python_type):
             return value
-        place = (info.context or {}).get(CONTEXT)
-        reader = place.through if place is not None else _reader()
+        place = _place(info)
+        through = place.through if place is not None else None
+        reader = through if isinstance(through, Reader) else Reader(_registry())
         try:
-            return reader.value(value, python_type, "value")
+            return reader.raising().value(value, python_type, "value")
         except (FlyteTypeException, FlyteValueException) as error:
             raise ValueError(str(error).removeprefix("value: ")) from None
 
     def write(value: Any, info: Any) -> Any:
-        place = (info.context or {}).get(CONTEXT)
-        writer, name = (place.through, place.name) if place is not None else (_writer(), "value")
+        place = _place(info)
+        through = place.through if place is not None else None
+        writer = through if isinstance(through, Writer) else Writer(_registry())
         try:
-            return writer.plain(value, python_type, name)
+            return writer.plain(value, python_type, place.name if place is not None else "value")
         except (FlyteTypeException, FlyteValueException) as error:
             if place is not None:
                 place.error = error
@@ -127,9 +131,7 @@ def _registry() -> Registry:
     return REGISTRY
 
 
-def _reader() -> Reader:
-    return Reader(_registry())
-
-
-def _writer() -> Writer:
-    return Writer(_registry())
+def _place(info: Any) -> _Place | None:
+    """Where in a conversion pydantic is called from; None if it is not called from one."""
+    context: Mapping[str, Any] = info.context or {}
+    return cast("_Place | None", context.get(CONTEXT))

@@ -148,7 +148,7 @@ def _check_keys(entries: Mapping[str, Any], python_type: Any, name: str, *, clos
 
 def _type_to_write(value: Any, hint: Any, guessed: Any, writer: Writer) -> Any:
     """The type by which a value is serialised: what was declared, else its own; for a dict the variable's."""
-    own = type(value)
+    own = cast("Any", type(value))
     if _is_record(hint, writer.registry) and isinstance(value, class_of(hint)):
         return hint
     if _is_record(own, writer.registry):

@@ -171,7 +171,7 @@ class FloatConverter(PrimitiveConverter):
 
     def from_plain(self, value: Any, python_type: Any, name: str, reader: Reader) -> float:
         # JSON has no other way to say them.
-        if value in ("NaN", "Infinity", "-Infinity") and isinstance(value, str):
+        if isinstance(value, str) and value in ("NaN", "Infinity", "-Infinity"):
             return float(value)
         return self.written(value, name, reader.strict)
 

@@ -43,7 +43,7 @@ with warnings.catch_warnings():
 @dataclass
 class Theirs:
     file: TheirFile
-    csv: TheirFile["csv"]
+    csv: TheirFile["csv"]  # noqa: F821
     directory: TheirDirectory
     dataset: TheirDataset
     maybe: TheirFile | None
@@ -53,7 +53,7 @@ class Theirs:
 @dataclass
 class Ours:
     file: FlyteFile
-    csv: FlyteFile["csv"]
+    csv: FlyteFile["csv"]  # noqa: F821
     directory: FlyteDirectory
     dataset: StructuredDataset
     maybe: FlyteFile | None

@@ -87,8 +87,7 @@ class BlobConverter(Converter):
 
     def _uri(self, value: Any, expected: str, name: str, writer: Writer) -> str:
         """Where the value is, or will be."""
-        value_type: Any = type(value)
-        if not self.handles(value_type) and (writer.strict or not _is_path(value_type)):
+        if not self.handles(type(value)) and (writer.strict or not _is_path(value)):
             raise wrong_type(name, expected, value)
         source = path_of(value)
         destination: Any = getattr(value, self.destination, None)
@@ -97,7 +96,7 @@ class BlobConverter(Converter):
         if is_remote(source) or destination is False:
             return source
         local = source.removeprefix("file://")
-        return writer.uploads.uri(Upload(name, local, self.shape, os.fspath(destination) if destination else None))
+        return writer.uploads.uri(Upload(name, local, self.shape, path_of(destination) or None))
 
     def _make(self, python_type: Any, uri: str, metadata: Mapping[str, str], reader: Reader) -> Any:
         if is_foreign(python_type, self.handle.__name__):
@@ -148,10 +147,10 @@ def _blob_schema(title: str, properties: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "title": title, "properties": properties, "additionalProperties": False}
 
 
-def _is_path(value_type: Any) -> bool:
-    """Whether values are texts or paths, and no handles of files or directories."""
-    foreign = is_foreign(value_type, "FlyteFile") or is_foreign(value_type, "FlyteDirectory")
-    return issubclass(value_type, (str, os.PathLike)) and not issubclass(value_type, Handle) and not foreign
+def _is_path(value: Any) -> bool:
+    """Whether a value is a text or a path, and no handle of a file or directory."""
+    foreign = is_foreign(type(value), "FlyteFile") or is_foreign(type(value), "FlyteDirectory")
+    return isinstance(value, (str, os.PathLike)) and not isinstance(value, Handle) and not foreign
 
 
 def _extension(python_type: Any) -> str:

@@ -15,6 +15,7 @@ from .model import (
     StatsConfig,
 )
 from .switches import pickles_allowed
+from .urls import scheme_of, without_query
 
 __all__ = [
     "AuthType",
@@ -31,4 +32,6 @@ __all__ = [
     "StatsConfig",
     "parse_endpoint",
     "pickles_allowed",
+    "scheme_of",
+    "without_query",
 ]

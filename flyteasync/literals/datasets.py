@@ -9,6 +9,7 @@ from typing import Any, Self, cast
 
 import anyio.to_thread
 
+from ..config import without_query
 from ..errors import FlyteAssertion, FlyteTypeException, FlyteValueException
 from ..idl import core
 from . import frames
@@ -17,7 +18,7 @@ from .foreign import is_foreign
 from .handles import is_remote
 from .reading import Reader
 from .store import Store, required
-from .text import python_type_text, without_query, wrong_literal, wrong_type
+from .text import python_type_text, wrong_literal, wrong_type
 from .uploads import Content, Upload
 from .writing import Writer
 

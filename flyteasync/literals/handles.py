@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Any, ClassVar, Literal, Self, cast
 
+from ..config import scheme_of, without_query
 from ..errors import FlyteAssertion, FlyteValueException
 from .store import Item, Store, required
-from .text import without_query
-
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 def is_remote(uri: str) -> bool:
     """Whether a text is a URI of something that is not on this machine's disk."""
-    return _SCHEME.match(uri) is not None and not uri.lower().startswith("file://")
+    return scheme_of(uri) not in ("", "file")
 
 
 def path_of(value: Any) -> str:
@@ -254,7 +251,7 @@ class FlyteDirectory(Handle):
             self._local = await store.download(self._source, to, directory=True)
         return self._local
 
-    async def items(self) -> list[Item]:
+    async def items(self) -> Sequence[Item]:
         """What is in the directory and below it, without downloading it.
 
         Raises:

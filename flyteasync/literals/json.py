@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
+from ..config import without_query
 from ..errors import FlyteTypeException, FlyteUserException
 from ..idl import core
 from . import plain
 from .builtin import REGISTRY
 from .convert import to_literal
 from .reading import Problem, Reader, in_union
-from .text import literal_kind, which, without_query
+from .text import literal_kind, which
 from .times import utc
 
 

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar, cast, get_origin
 
 import anyio.to_thread
 
+from ..config import without_query
 from ..errors import FlyteTypeException, FlyteUsageError, FlyteValueException
 from ..idl import core
 from . import plain
@@ -17,7 +18,7 @@ from .base import Converter, Registry
 from .foreign import is_foreign
 from .reading import Reader
 from .store import Store, required
-from .text import python_type_text, without_query, wrong_literal
+from .text import python_type_text, wrong_literal
 from .uploads import Content, Upload
 from .writing import Writer
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ..config import without_query
 from ..errors import FlyteTypeException, FlyteUserException
 from ..idl import core
 from . import plain
 from .base import Registry, unwrap
 from .store import Access
-from .text import literal_kind, which, without_query
+from .text import literal_kind, which
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -12,19 +12,23 @@ from ..config import pickles_allowed
 from ..errors import FlyteUsageError
 
 
-@dataclass(frozen=True)
-class Item:
-    """One object below a URI.
+class Item(Protocol):
+    """One object below a URI."""
 
-    Attributes:
-        uri: where it is.
-        name: its path below the URI that was listed, with slashes; its own name if that URI is the object itself.
-        size: bytes.
-    """
+    @property
+    def uri(self) -> str:
+        """Where it is."""
+        ...
 
-    uri: str
-    name: str
-    size: int
+    @property
+    def name(self) -> str:
+        """Its path below the URI that was listed, with slashes; its own name if that URI is the object itself."""
+        ...
+
+    @property
+    def size(self) -> int | None:
+        """Bytes; None if that cannot be known without reading it."""
+        ...
 
 
 class Store(Protocol):
@@ -44,7 +48,7 @@ class Store(Protocol):
         """The bytes of one object."""
         ...
 
-    async def items(self, uri: str) -> list[Item]:
+    async def items(self, uri: str) -> Sequence[Item]:
         """The objects below a URI, in the order of their names; the object itself if the URI is one."""
         ...
 

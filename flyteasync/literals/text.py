@@ -9,6 +9,7 @@ from typing import Any, Union, get_args, get_origin
 import betterproto2
 
 from ..codec import Message
+from ..config import without_query
 from ..errors import FlyteTypeException
 from ..idl import core
 from ..idl.google import protobuf
@@ -61,19 +62,6 @@ def which(message: Message, group: str) -> tuple[str, Any]:
 def short_repr(value: Any) -> str:
     """The value's representation, cut where it is long."""
     return _short.repr(value)
-
-
-def without_query(uri: str) -> str:
-    """A URI as it may be shown: what follows the path may be a signature, and so may be a user before the host."""
-    head, separator, rest = uri.partition("://")
-    if not separator:
-        return uri
-    authority, slash, path = rest.partition("/")
-    path = path.partition("?")[0].partition("#")[0]
-    authority = authority.partition("?")[0]
-    # abfs URIs have the container where others have a user.
-    keeps_user = head.lower() in ("abfs", "abfss", "wasb", "wasbs")
-    return f"{head}://{authority if keeps_user else authority.rpartition('@')[2]}{slash}{path}"
 
 
 def type_text(literal_type: core.LiteralType) -> str:

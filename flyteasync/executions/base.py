@@ -9,6 +9,9 @@ from ..errors import FlyteAssertion
 from ..idl import core
 from ..literals import LiteralsResolver
 
+CUT_SHORT_BYTES = 97
+"""Lists cut an error's text to 100 bytes, or up to three fewer where a character would be torn."""
+
 ABORTED_CODE = "Aborted"
 TIMED_OUT_CODE = "TimedOut"
 
@@ -91,6 +94,11 @@ class RemoteExecutionBase(ABC):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.short_string()}>"
+
+
+def cut_short(error: core.ExecutionError | None) -> bool:
+    """Whether the error's text may be the beginning only, as in lists."""
+    return error is not None and len(error.message.encode()) >= CUT_SHORT_BYTES
 
 
 def resolve(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+import math
 from dataclasses import replace
 from typing import Self
 
@@ -14,9 +16,9 @@ from ..errors import FlytePreconditionFailed, FlyteTimeout, FlyteUsageError
 from ..idl import admin, core
 from ..watcher import Name
 from ..watcher.plan import Phase
-from .base import Data, read_data
+from .base import Data, cut_short, read_data
 from .context import Context
-from .snapshot import Snapshot, cut_short, merge
+from .snapshot import Snapshot, merge
 from .state import WorkflowExecutionState
 from .tree import read_nodes
 
@@ -138,14 +140,14 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
         """
         ceiling = None if poll_interval is None else seconds(poll_interval, "poll_interval")
         limit = None if timeout is None else seconds(timeout)
-        if not self.snapshot.done:
-            ordinal = next(self._ordinals)
-            execution = await (self._look_once() if limit == 0 else self._finished(limit, ceiling))
-        elif self.snapshot.data.inputs is not None and not sync_nodes:
+        if self.snapshot.done and self.snapshot.data.inputs is not None and not sync_nodes:
             return self
+        deadline, ordinal = Deadline.after(limit or None), next(self._ordinals)
+        if self.snapshot.done:
+            execution = self.snapshot.execution
         else:
-            ordinal, execution = next(self._ordinals), self.snapshot.execution
-        await self._absorb(execution, ordinal, nodes=sync_nodes)
+            execution = await (self._look_once() if limit == 0 else self._finished(deadline, ceiling))
+        await self._load_in_time(execution, ordinal, deadline, limit, nodes=sync_nodes)
         return self
 
     async def terminate(self, cause: str) -> None:
@@ -185,11 +187,30 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
             )
         return snapshot.execution
 
-    async def _finished(self, limit: float | None, ceiling: float | None) -> admin.Execution:
-        execution = await self._context.watcher.wait(
-            self._name, deadline=Deadline.after(limit), ceiling=ceiling, known=self.snapshot.existing
+    async def _finished(self, deadline: Deadline, ceiling: float | None) -> admin.Execution:
+        return await self._context.watcher.wait(
+            self._name, deadline=deadline, ceiling=ceiling, known=self.snapshot.existing
         )
-        return await self._get() if cut_short(execution) else execution
+
+    async def _load_in_time(
+        self, execution: admin.Execution, ordinal: int, deadline: Deadline, limit: float | None, *, nodes: bool
+    ) -> None:
+        """Absorb a finished execution before the deadline; its end is shown even if the rest comes too late."""
+        scope = asyncio.timeout_at(None if deadline.at == math.inf else deadline.at)
+        try:
+            async with scope:
+                if cut_short(execution.closure.error if execution.closure is not None else None):
+                    whole = await self._get()
+                    execution = whole if Snapshot(whole).done else execution
+                await self._absorb(execution, ordinal, nodes=nodes)
+        except TimeoutError:
+            if not scope.expired():
+                raise
+            self._state = merge(self.snapshot, Snapshot(execution, ordinal=ordinal))
+            raise FlyteTimeout(
+                f"execution {self._name} has finished, but what it left was not loaded within {limit:g} s",
+                identifier=str(self._name),
+            ) from None
 
     async def _absorb(self, execution: admin.Execution, ordinal: int, *, nodes: bool) -> None:
         """Load what an execution's message refers to, and show all of it at once."""
@@ -197,7 +218,8 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
         if new.data.inputs is None or (new.phase is Phase.SUCCEEDED and new.data.outputs is None):
             new = replace(new, data=await self._load(new))
         if nodes:
-            new = replace(new, nodes=await read_nodes(self._context, self._name, self.snapshot.nodes))
+            tree = await read_nodes(self._context, self._name, self.snapshot.nodes)
+            new = replace(new, nodes=tree, nodes_ordinal=ordinal)
         self._state = merge(self.snapshot, new)
 
     async def _load(self, snapshot: Snapshot) -> Data:

@@ -9,8 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..deadline import Duration, seconds
-from ..entities import FlyteLaunchPlan
-from ..entities.base import text_of
+from ..entities import EntityKey, FlyteLaunchPlan
 from ..errors import FlyteRemoteClosed, FlyteWrongLoop
 from ..idl import core
 from ..rpc import CallLimiter, CallOptions, CallStats, RetryBudget, RpcCaller, TokenSource
@@ -28,18 +27,18 @@ class PlanCache:
     """The launch plans that were fetched last; a registered version never changes."""
 
     def __init__(self) -> None:
-        self._plans: OrderedDict[str, FlyteLaunchPlan] = OrderedDict()
+        self._plans: OrderedDict[EntityKey, FlyteLaunchPlan] = OrderedDict()
 
     def get(self, identifier: core.Identifier) -> FlyteLaunchPlan | None:
         """The launch plan of that identifier, if it is remembered."""
-        plan = self._plans.get(text_of(identifier))
+        plan = self._plans.get(EntityKey.of(identifier))
         if plan is not None:
-            self._plans.move_to_end(text_of(identifier))
+            self._plans.move_to_end(EntityKey.of(identifier))
         return plan
 
     def put(self, plan: FlyteLaunchPlan) -> None:
         """Remember a launch plan."""
-        self._plans[text_of(plan.id)] = plan
+        self._plans[EntityKey.of(plan.id)] = plan
         while len(self._plans) > PLANS_KEPT:
             self._plans.popitem(last=False)
 
@@ -74,6 +73,7 @@ class Connector:
         self.options = options
         self.stats = CallStats()
         self._make_transport = make_transport
+        CallLimiter(max_concurrent_rpcs)  # refuses now what would fail at the first call
         self._max_concurrent_rpcs = max_concurrent_rpcs
         self._tokens = tokens
         self._connection: Connection | None = None

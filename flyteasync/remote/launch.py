@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from .. import codec
 from ..deadline import Deadline
-from ..entities import Entity, FlyteLaunchPlan, FlyteTask, FlyteWorkflow, TypedInterface
+from ..entities import Entity, FlyteLaunchPlan, FlyteTask, FlyteWorkflow, LazyEntity, TypedInterface
 from ..errors import (
     FlyteConcurrencyLimitReached,
     FlyteEntityAlreadyExistsException,
@@ -178,6 +178,8 @@ class Launching(Fetching):
 
     async def _target(self, entity: Entity) -> Target:
         match entity:
+            case LazyEntity():
+                return await self._target(await entity.entity())
             case FlyteLaunchPlan() | FlyteTask():
                 return target_of(entity)
             case FlyteWorkflow():

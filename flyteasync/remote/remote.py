@@ -89,7 +89,7 @@ class FlyteRemote(Launching):
         timeout: Duration | None = None,
         attempt_timeout: Duration | None = None,
         retry: RetryPolicy | None = None,
-        metadata: Mapping[str, str] | None = None,
+        metadata: Mapping[str, str | bytes] | None = None,
         token: str | None = None,
     ) -> Self:
         """A view of this remote whose calls have other options; it shares connection and poller, and costs nothing.
@@ -98,11 +98,12 @@ class FlyteRemote(Launching):
             timeout: seconds or a timedelta for each call with its retries.
             attempt_timeout: seconds or a timedelta for each attempt.
             retry: how to repeat; `RetryPolicy(max_attempts=1)` switches it off.
-            metadata: sent with every call, in addition to what this remote sends: request ids, tenants.
+            metadata: sent with every call, in addition to what this remote sends: request ids, tenants. Values are
+                ASCII text, or bytes under a name that ends in `-bin`.
             token: a bearer token to send, for example that of the user on whose behalf a service acts.
 
         Raises:
-            FlyteInvalidInputException: a negative or not-a-number duration.
+            FlyteInvalidInputException: a negative or not-a-number duration, metadata or a token that cannot be sent.
         """
         options = self._options
         if timeout is not None:
@@ -112,7 +113,7 @@ class FlyteRemote(Launching):
         if retry is not None:
             options = replace(options, retry=retry)
         if metadata is not None:
-            pairs = tuple((key.lower(), value) for key, value in metadata.items())
+            pairs = tuple((str(key).lower(), value) for key, value in metadata.items())
             options = replace(options, metadata=(*options.metadata, *pairs))
         if token is not None:
             options = replace(options, token=token)

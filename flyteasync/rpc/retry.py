@@ -81,16 +81,23 @@ async def repeat(
         budget: pays for every attempt.
 
     Raises:
-        FlyteError: the error in the last Again, with a note of how many attempts were made; or what attempt raised.
+        FlyteError: that of the last attempt which was not cut off, with a note of how many were made; or what attempt
+            raised.
     """
     made = 0
 
     async def numbered() -> T:
-        nonlocal made
+        nonlocal made, failed
         made += 1
         if made == 1:
             raise failed  # tenacity begins with an attempt, and the first one is over
-        return await attempt(made)
+        try:
+            return await attempt(made)
+        except Again as again:
+            # An attempt that the deadline cut off tells less than the one before it.
+            if again.error.status is not Status.DEADLINE_EXCEEDED or until.remaining() > 0:
+                failed = again
+            raise
 
     def exhausted(state: tenacity.RetryCallState) -> bool:
         now = asyncio.get_running_loop().time()
@@ -111,6 +118,6 @@ async def repeat(
     )
     try:
         return await retrying(numbered)
-    except Again as last:
-        last.error.add_note(f"gave up after {made} attempts")
-        raise last.error from None
+    except Again:
+        failed.error.add_note(f"gave up after {made} attempts")
+        raise failed.error from None

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import grpc
 import grpc.aio
@@ -21,6 +21,7 @@ from .engine import Engine, Handler, Handlers
 from .failures import internal, shorten, status_bytes, unimplemented
 from .faults import Fault, Faults
 from .health import HEALTH_CHECK, check_health
+from .listening import refusal
 from .rows import ProjectRow
 from .services import Context, Route, build_routes
 from .stats import Stats
@@ -45,6 +46,13 @@ class Server:
         config: the settings.
         handlers: a function per task name; see `flyteasync.server.engine.Handler`.
         store: where the state is kept; in memory if it is None.
+
+    Attributes:
+        config: the settings.
+        endpoint: `host:port` once it listens.
+        store: the state.
+        stats: what was counted.
+        faults: what goes wrong; may be replaced at any time.
     """
 
     def __init__(
@@ -59,15 +67,15 @@ class Server:
         self.faults = Faults(self.config.faults)
         self.endpoint = ""
         self._clock = Clock()
-        self._store = store or MemoryStore(self._clock)
+        self.store = store or MemoryStore(self._clock)
         self._handlers = dict(handlers or {})
         self._server: grpc.aio.Server | None = None
         self._engine: Engine | None = None
         self._routes: Mapping[str, Route] = {}
         self._stopping = asyncio.Event()
         for project in self.config.projects:
-            if self._store.projects.get(project) is None:
-                self._store.projects.insert(
+            if self.store.projects.get(project) is None:
+                self.store.projects.insert(
                     ProjectRow(identifier=project, name=project, description=f"{project} description", labels=None)
                 )
 
@@ -82,15 +90,15 @@ class Server:
             raise FlyteUsageError("this server was started before; make a new one")
         config = self.config
         engine = self._engine = Engine(
-            self._store,
+            self.store,
             self._clock,
             Handlers(self._handlers),
             unregistered=config.unregistered,
             phase_delay=config.phase_delay,
             abort_delay=config.abort_delay,
         )
-        self._routes = build_routes(Context(config, self._store, engine, self._clock))
-        control = Control(self.faults, self.stats, self._store, engine)
+        self._routes = build_routes(Context(config, self.store, engine, self._clock))
+        control = Control(self.faults, self.stats, self.store, engine)
         self._server = server = grpc.aio.server(
             options=[
                 # Two servers on one port would share its connections at random.
@@ -102,8 +110,9 @@ class Server:
         server.add_generic_rpc_handlers((_Dispatcher(self._call, control),))
         try:
             port = server.add_insecure_port(f"{config.host}:{config.port}")
-        except RuntimeError as error:
-            raise FlyteSystemUnavailableException(f"cannot listen on {config.host}:{config.port}: {error}") from error
+        except RuntimeError:
+            reason = refusal(config.host, config.port)
+            raise FlyteSystemUnavailableException(f"cannot listen on {config.host}:{config.port}: {reason}") from None
         await server.start()
         self.endpoint = f"{config.host}:{port}"
         return self.endpoint
@@ -115,10 +124,6 @@ class Server:
             await self._server.stop(grace)
         if self._engine is not None:
             await self._engine.aclose()
-
-    async def wait_stopped(self) -> None:
-        """Wait until somebody calls `stop`."""
-        await self._stopping.wait()
 
     async def __aenter__(self) -> Server:
         await self.start()
@@ -217,7 +222,7 @@ class _Dispatcher(grpc.GenericRpcHandler):
             await _abort(context, failure)
             raise AssertionError("abort never returns")
 
-        return grpc.unary_unary_rpc_method_handler(behaviour)  # pyright: ignore
+        return cast("Any", grpc.unary_unary_rpc_method_handler)(behaviour)
 
 
 def _immediate(answer: Callable[[str, bytes], bytes]) -> Callable[[str, bytes], Awaitable[bytes]]:

@@ -12,6 +12,7 @@ from ..deadline import seconds
 from ..errors import FlyteInvalidInputException
 from .engine import Unregistered
 from .faults import Fault
+from .quantity import parse_quantity
 
 RESOURCE_LIMITS: Mapping[str, str] = MappingProxyType({"CPU": "2", "MEMORY": "1Gi", "GPU": "1"})
 """What a task may ask for unless it is set otherwise; flyteadmin's defaults."""
@@ -62,6 +63,8 @@ class ServerConfig:
         for name in ("max_receive_bytes", "max_workflow_nodes", "max_parallelism"):
             if getattr(self, name) < 0:
                 raise FlyteInvalidInputException(f"{name} must be zero or more, got {getattr(self, name)!r}")
+        for name, quantity in self.resource_limits.items():
+            _check_quantity(name, quantity)
         seconds(self.phase_delay, "phase_delay")
         seconds(self.abort_delay, "abort_delay")
 
@@ -89,3 +92,10 @@ class ServerConfig:
         if "faults" in values:
             values["faults"] = tuple(Fault.from_dict(item) for item in values["faults"])
         return cls(**values)
+
+
+def _check_quantity(name: str, quantity: str | None) -> None:
+    try:
+        parse_quantity(quantity or "0")
+    except ValueError as error:
+        raise FlyteInvalidInputException(f"resource_limits[{name!r}]: {error}, got {quantity!r}") from error

@@ -114,7 +114,6 @@ class LaunchPlanRow(EntityRow):
 
     message: admin.LaunchPlan
     workflow_id: int
-    workflow_key: EntityKey
     schedule_type: str = "NONE"
     launch_condition_type: str | None = None
     system_generated: bool = False
@@ -147,11 +146,8 @@ class ExecutionRow(Row):
     spec: admin.ExecutionSpec
     closure: admin.ExecutionClosure
     launch_plan_id: int | None
-    launch_plan_key: EntityKey | None
     workflow_id: int
-    workflow_key: EntityKey
     task_id: int | None
-    task_key: EntityKey | None
     inputs_uri: str
     user_inputs_uri: str
     user: str
@@ -220,7 +216,6 @@ class NodeExecutionRow(Row):
     parent_task_execution_id: int | None = None
     error_kind: str | None = None
     error_code: str | None = None
-    dynamic_workflow: core.CompiledWorkflowClosure | None = None
 
     @property
     def key(self) -> NodeKey:

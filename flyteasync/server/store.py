@@ -83,7 +83,7 @@ class Store(Protocol):
 
     Groups: tasks, workflows and launch plans by (project, domain) and by (project, domain, name); executions by
     (project, domain); tags by (the execution's name,) alone, as the real join does; node executions by (execution's
-    key, parent's id or None) and by (execution's key,); task executions by their node's key.
+    key, parent's id or None); task executions by their node's key.
     """
 
     @property
@@ -188,7 +188,6 @@ def _entity_groups(row: EntityRow) -> Iterable[Hashable]:
 
 def _node_groups(row: NodeExecutionRow) -> Iterable[Hashable]:
     execution = (row.execution_project, row.execution_domain, row.execution_name)
-    yield (execution,)
     if row.parent_task_execution_id is None:
         yield execution, row.parent_id
 
@@ -216,7 +215,7 @@ class MemoryStore:
             "execution_tags_pkey",
             clock,
             lambda row: ((row.execution_project, row.execution_domain, row.execution_name), row.key, row.value),
-            lambda row: (row.execution_name,),
+            lambda row: ((row.execution_name,),),
         )
         self.node_executions = MemoryTable[NodeKey, NodeExecutionRow](
             "node_executions_pkey", clock, lambda row: row.key, _node_groups

@@ -18,8 +18,9 @@ from .base import Metadata, TransportError, TransportOptions
 from .tls import channel_credentials
 
 STATUS_DETAILS = "grpc-status-details-bin"
+CONNECTING_MS = 20_000
 RECONNECT_CEILING_MS = 2000
-MAX_METADATA_BYTES = 64 * 1024  # flyteadmin sends messages of up to 32,000 bytes as metadata
+MAX_METADATA_BYTES = 256 * 1024  # flyteadmin sends texts of up to 32,000 bytes, and gRPC writes some bytes as three
 
 
 def _channel_arguments(options: TransportOptions) -> list[tuple[str, Any]]:
@@ -31,7 +32,7 @@ def _channel_arguments(options: TransportOptions) -> list[tuple[str, Any]]:
         ("grpc.keepalive_time_ms", int(options.keepalive * 1000)),
         ("grpc.keepalive_permit_without_calls", 0),
         ("grpc.initial_reconnect_backoff_ms", 100),
-        ("grpc.min_reconnect_backoff_ms", 100),
+        ("grpc.min_reconnect_backoff_ms", CONNECTING_MS),  # in fact the time that making a connection may take
         ("grpc.max_reconnect_backoff_ms", RECONNECT_CEILING_MS),
         ("grpc.enable_retries", 0),  # the call path retries
         ("grpc.use_local_subchannel_pool", 1),  # else channels of equal options share one connection
@@ -65,12 +66,13 @@ class GrpcAioTransport:
         method = self._methods.get(path)
         if method is None:
             method = self._methods[path] = cast("Any", self._channel.unary_unary(path))
+        task = asyncio.current_task()
+        cancelled_before = task.cancelling() if task is not None else 0
         try:
             return cast("bytes", await method(request, timeout=timeout, metadata=metadata))
         except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if self._closed and (task is None or not task.cancelling()):
-                # Closing a channel cancels its calls; nobody cancelled this task.
+            if self._closed and (task is None or task.cancelling() == cancelled_before):
+                # Closing a channel cancels its calls; nobody cancelled this task meanwhile.
                 raise TransportError(Status.CANCELLED, "the transport was closed", closed=True) from None
             # grpc.aio drops the message by which anyio knows its own cancellation (grpc/grpc#43502): raise it anew.
             await anyio.lowlevel.checkpoint()

@@ -76,6 +76,14 @@ class Client:
         path = f"/flyteasync.server.Control/{name}"
         return json.loads(await self.raw(path, json.dumps(payload).encode()))
 
+    async def in_flight(self, number: int) -> None:
+        """Ask until so many calls are in flight."""
+        async with asyncio.timeout(20):
+            while True:
+                if (await self.control("GetStats"))["in_flight"] == number:
+                    return
+                await asyncio.sleep(0.002)
+
     # What tests do all the time...
 
     async def register(
@@ -130,6 +138,21 @@ class Client:
         request = admin.NodeExecutionListRequest(workflow_execution_id=identifier, limit=100)
         reply = await self.call(methods.LIST_NODE_EXECUTIONS, request)
         return {node.metadata.spec_node_id: node for node in reply.node_executions}
+
+    async def node(
+        self,
+        identifier: core.WorkflowExecutionIdentifier,
+        spec_node_id: str,
+        phase: core.NodeExecutionPhase | None = None,
+    ) -> admin.NodeExecution:
+        """Ask until the node has been reached, and is in that phase."""
+        async with asyncio.timeout(20):
+            while True:
+                nodes = await self.nodes(identifier)
+                found = nodes.get(spec_node_id)
+                if found is not None and phase in (None, found.closure.phase):
+                    return found
+                await asyncio.sleep(0.005)
 
     async def attempts(self, identifier: core.WorkflowExecutionIdentifier, node_id: str) -> list[admin.TaskExecution]:
         node = core.NodeExecutionIdentifier(node_id=node_id, execution_id=identifier)

@@ -54,6 +54,7 @@ class Engine:
         if self._tasks:
             # A handler may refuse to end; the server does not wait for it longer than this.
             await asyncio.wait(self._tasks, timeout=1.0)
+        self._surroundings.handlers.close()
 
     async def _drive(self, key: ExecutionKey, run: Run) -> None:
         try:

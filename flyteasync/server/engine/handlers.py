@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import contextvars
 import inspect
 import re
-import threading
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar, cast
 
@@ -15,6 +12,7 @@ from ...errors import FlyteInvalidInputException, FlyteTypeException, FlyteValue
 from ...idl import core
 from ...literals import to_literal, to_python
 from ..inputs import variables_of
+from .threads import DaemonThreads
 
 Handler = Callable[..., Any]
 """A plain or async function that takes a task's inputs by name and returns its output.
@@ -39,7 +37,7 @@ class Handlers:
                     f"the handler of task {name!r} must be a function, got {type(handler).__name__}"
                 )
         self._handlers = dict(handlers)
-        self._threads = asyncio.Semaphore(MAX_THREADS)
+        self._threads = DaemonThreads(MAX_THREADS)
 
     def get(self, task: str) -> Handler | None:
         """The handler of a task, or None."""
@@ -49,6 +47,10 @@ class Handlers:
     def names(self) -> list[str]:
         """The names of all tasks that have a handler."""
         return sorted(self._handlers)
+
+    def close(self) -> None:
+        """End the threads; a handler that never returns is left behind."""
+        self._threads.close()
 
     async def call(
         self, handler: Handler, template: core.TaskTemplate, inputs: Mapping[str, core.Literal]
@@ -71,8 +73,7 @@ class Handlers:
     async def _run(self, handler: Handler, values: dict[str, Any]) -> Any:
         if _is_async(handler):
             return await _guarded(handler(**values))
-        await self._threads.acquire()
-        result = await run_in_daemon_thread(lambda: handler(**values), self._threads.release)
+        result = await self._threads.run(lambda: handler(**values))
         return await _guarded(result) if inspect.isawaitable(result) else result
 
 
@@ -91,42 +92,6 @@ async def _guarded(awaitable: Awaitable[T]) -> T:
         raise RuntimeError("the handler was cancelled from inside") from None
     except (KeyboardInterrupt, SystemExit) as error:
         raise RuntimeError(repr(error)) from error
-
-
-async def run_in_daemon_thread(function: Callable[[], T], done: Callable[[], None]) -> T:
-    """Run a function in a thread of its own; `done` is called in the loop when the thread ends.
-
-    A cancelled wait leaves the thread behind. It is a daemon, so a function that never returns cannot keep the
-    process from ending, as the threads of an executor would.
-    """
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[T] = loop.create_future()
-    context = contextvars.copy_context()
-
-    def finish(result: T | None, error: Exception | None) -> None:
-        done()
-        if future.cancelled():
-            return
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(cast("T", result))
-
-    def run() -> None:
-        result, error = None, None
-        try:
-            result = context.run(function)
-        except Exception as raised:  # it is raised again where the call is awaited  # noqa: BLE001
-            # A future takes no StopIteration.
-            error = RuntimeError(repr(raised)) if isinstance(raised, StopIteration) else raised
-        except BaseException as raised:  # a handler that calls sys.exit() must not end the server  # noqa: BLE001
-            error = RuntimeError(repr(raised))
-        with contextlib.suppress(RuntimeError):
-            # The loop is closed if the server stopped without waiting for this thread.
-            loop.call_soon_threadsafe(finish, result, error)
-
-    threading.Thread(target=run, name="flyteasync handler", daemon=True).start()
-    return await future
 
 
 def outputs_of(result: object, variables: Mapping[str, core.Variable]) -> dict[str, core.Literal]:

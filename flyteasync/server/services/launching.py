@@ -107,15 +107,18 @@ class LaunchService:
         if policy is None or policy.max <= 0:
             return
         running = sum(
-            row.launch_plan_key is not None
-            and row.launch_plan_key[2] == plan.name
-            and row.closure.phase not in validation.TERMINAL
+            row.closure.phase not in validation.TERMINAL and self._is_of(row, plan)
             for row in self._store.executions.group((plan.project, plan.domain))
         )
         if running >= policy.max:
             raise already_exists(
                 f"concurrency limit ({policy.max}) reached for launch plan {plan.name}, skipping execution"
             )
+
+    def _is_of(self, row: ExecutionRow, plan: LaunchPlanRow) -> bool:
+        """Whether an execution is one of a launch plan, of whatever version."""
+        own = self._store.launch_plans.by_id(row.launch_plan_id)
+        return own is not None and own.key[:3] == plan.key[:3]
 
     def _row(self, key: ExecutionKey, spec: admin.ExecutionSpec, target: _Target) -> ExecutionRow:
         now = self._context.clock.now()
@@ -137,11 +140,8 @@ class LaunchService:
             spec=spec,
             closure=closure,
             launch_plan_id=plan.id if task is None else None,
-            launch_plan_key=plan.key if task is None else None,
             workflow_id=target.workflow.id,
-            workflow_key=target.workflow.key,
             task_id=None if task is None else task.id,
-            task_key=None if task is None else task.key,
             inputs_uri="",
             user_inputs_uri="",
             user=metadata.principal,

@@ -6,6 +6,7 @@
     │   ├── FlyteValueException (ValueError)          a value that is not there or not allowed
     │   ├── FlyteInvalidInputException (ValueError)   rejected arguments: ours before sending, or INVALID_ARGUMENT
     │   ├── FlyteEntityAlreadyExistsException         ALREADY_EXISTS with other content
+    │   ├── FlyteNotLaunched                          one of many inputs that were not launched, since launching stopped
     │   ├── FlyteConcurrencyLimitReached              the launch plan allows no further execution now: try later
     │   ├── FlyteAuthenticationException              UNAUTHENTICATED: log in
     │   ├── FlytePermissionDenied                     PERMISSION_DENIED: ask for the right
@@ -42,6 +43,7 @@ __all__ = [
     "FlyteError",
     "FlyteInvalidInputException",
     "FlyteNotImplementedException",
+    "FlyteNotLaunched",
     "FlytePermissionDenied",
     "FlytePreconditionFailed",
     "FlyteRemoteClosed",
@@ -160,6 +162,14 @@ class FlyteConcurrencyLimitReached(FlyteUserException):
     default_code = "USER:ConcurrencyLimitReached"
     default_retryable = True
     http_status = 429
+
+
+class FlyteNotLaunched(FlyteUserException):
+    """One of many inputs was not launched, since launching was stopped or its time was over; launch it again."""
+
+    default_code = "USER:NotLaunched"
+    default_retryable = True
+    http_status = 503
 
 
 class FlyteAuthenticationException(FlyteUserException):

@@ -17,7 +17,7 @@ from ..idl import admin
 from ..rpc import CallOptions, CallStats, RetryPolicy, TokenSource
 from ..transport import GrpcAioTransport, Transport, TransportOptions
 from .connection import Connector
-from .launch import Launching
+from .many import Many
 
 MAX_CONCURRENT_RPCS = 200
 
@@ -38,7 +38,7 @@ class Readiness:
     latency: float
 
 
-class FlyteRemote(Launching):
+class FlyteRemote(Many):
     """A Flyte backend, seen from an async program.
 
     Constructing one opens nothing, starts nothing and warns about nothing; the connection is made by the first call,

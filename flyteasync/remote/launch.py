@@ -25,7 +25,7 @@ from ..errors import (
 )
 from ..executions import FlyteWorkflowExecution
 from ..idl import admin, core
-from ..literals import literal_map
+from ..literals import convert
 from ..rpc.retry import AMBIGUOUS, Again, repeat
 from ..watcher import Name
 from .fetch import Fetching
@@ -73,7 +73,7 @@ def convert_inputs(target: Target, inputs: Mapping[str, Any], type_hints: Mappin
         FlyteTypeException: a value of another type than declared.
         FlyteInvalidInputException: a required input is missing.
     """
-    literals = literal_map(inputs, target.interface.inputs, type_hints=type_hints)
+    literals = convert(inputs, target.interface.inputs, type_hints=type_hints).complete()
     missing = sorted(target.required - literals.literals.keys())
     if missing:
         raise FlyteInvalidInputException(

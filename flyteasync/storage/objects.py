@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from ..config import DataConfig, scheme_of, without_query
 from ..errors import (
+    FlyteAuthenticationException,
     FlyteEntityNotExistException,
     FlyteError,
     FlyteInvalidInputException,
@@ -174,7 +175,7 @@ def _mapped(error: Exception, shown: str) -> FlyteError:
     if isinstance(error, (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError)):
         return FlytePermissionDenied(what)
     if _METADATA_SERVICE in what:  # the last place that is looked for credentials, if nothing else has them
-        return FlytePermissionDenied(f"{shown}: no credentials were found for it")
+        return FlyteAuthenticationException(f"{shown}: no credentials were found for it")
     return FlyteSystemUnavailableException(what)
 
 

@@ -45,6 +45,7 @@ class Storage:
     RPC. Object stores need the extra `storage`.
 
     Everything raises FlyteEntityNotExistException where nothing is, FlytePermissionDenied where nobody may read,
+    FlyteAuthenticationException where there are no credentials for an object store,
     FlyteResourceExhausted for more bytes than allowed, FlyteDecodeError for bytes that do not match their checksum,
     FlyteUsageError for a URI that needs a package that is not installed, FlyteInvalidInputException for one that nobody
     can read, and FlyteSystemUnavailableException for whatever else goes wrong on the way. Errors never show the query

@@ -169,9 +169,9 @@ async def _chunks(stream: Any, shown: str) -> AsyncIterator[bytes]:
 
 def _mapped(error: Exception, shown: str) -> FlyteError:
     """An error of a store as this package's."""
-    if isinstance(error, (FileNotFoundError, exceptions.NotFoundError)):
-        return FlyteEntityNotExistException(f"{shown} does not exist")
     what = f"{shown}: {_said(str(error)) or type(error).__name__}"
+    if isinstance(error, (FileNotFoundError, exceptions.NotFoundError)) or " 404 " in what:  # a list of no bucket
+        return FlyteEntityNotExistException(f"{shown} does not exist")
     if isinstance(error, (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError)):
         return FlytePermissionDenied(what)
     if _METADATA_SERVICE in what:  # the last place that is looked for credentials, if nothing else has them

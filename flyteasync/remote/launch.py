@@ -22,7 +22,7 @@ from ..errors import (
 )
 from ..executions import FlyteWorkflowExecution
 from ..idl import admin, core
-from ..literals import literal_map
+from ..literals import convert
 from ..rpc.retry import AMBIGUOUS, Again, Kind, may_repeat, repeat
 from ..watcher import Name
 from .fetch import Fetching
@@ -95,7 +95,8 @@ class Launching(Fetching):
                 "raise": raise.
 
         Returns:
-            The execution, with its id and spec; how far it is comes with the first `sync` or `wait`.
+            The execution, with its id and spec; how far it is comes with the first `sync` or `wait`. One that was
+            there already shows how far it was, and its values if it had finished, which costs one GetExecutionData.
 
         Raises:
             FlyteValueException: an unknown input, or one that the launch plan fixes.
@@ -108,7 +109,7 @@ class Launching(Fetching):
         check_options(envs, tags, cluster_pool)
         launched = check_entity(await cast("LazyEntity[Any]", entity) if isinstance(entity, LazyEntity) else entity)
         name = self._name_of(launched.id, project, domain, execution_name, execution_name_prefix)
-        literals = literal_map(inputs or {}, launched.interface.inputs, type_hints=type_hints)
+        literals = convert(inputs or {}, launched.interface.inputs, type_hints=type_hints).complete()
         target = await self._target(launched)
         check_given(target, literals)
         request = admin.ExecutionCreateRequest(
@@ -137,7 +138,8 @@ class Launching(Fetching):
             interface=target.interface if same else None,
             existing=True,
         )
-        return await execution.wait() if wait else execution
+        # One that was there already may have finished: then it is shown with its values.
+        return await execution.wait() if wait or execution.is_done else execution
 
     async def _target(self, entity: FlyteLaunchPlan | FlyteWorkflow | FlyteTask) -> Target:
         if not isinstance(entity, FlyteWorkflow):

@@ -5,6 +5,7 @@
     │   ├── FlyteTypeException (TypeError)            a value of the wrong type
     │   ├── FlyteValueException (ValueError)          a value that is not there or not allowed
     │   ├── FlyteInvalidInputException (ValueError)   rejected arguments: ours before sending, or INVALID_ARGUMENT
+    │   │   └── FlyteInvalidFields                        a JSON body with fields that do not fit; carries them
     │   ├── FlyteEntityAlreadyExistsException         ALREADY_EXISTS with other content
     │   ├── FlyteNotLaunched                          one of many inputs that were not launched, since launching stopped
     │   ├── FlyteConcurrencyLimitReached              the launch plan allows no further execution now: try later
@@ -30,6 +31,7 @@ Names that flytekit has too are flytekit's. All can be made without arguments, a
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 __all__ = [
@@ -41,6 +43,7 @@ __all__ = [
     "FlyteEntityAlreadyExistsException",
     "FlyteEntityNotExistException",
     "FlyteError",
+    "FlyteInvalidFields",
     "FlyteInvalidInputException",
     "FlyteNotImplementedException",
     "FlyteNotLaunched",
@@ -147,6 +150,21 @@ class FlyteInvalidInputException(FlyteUserException, ValueError):
     """Arguments were rejected, by us before anything was sent or by the server (INVALID_ARGUMENT)."""
 
     default_code = "USER:InvalidInput"
+
+
+class FlyteInvalidFields(FlyteInvalidInputException):
+    """A JSON body has fields that do not fit the interface.
+
+    Attributes:
+        fields: what is wrong, by the path of the field, as `xs[3]`.
+    """
+
+    default_code = "USER:InvalidFields"
+    http_status = 422
+
+    def __init__(self, message: str = "", *, fields: Mapping[str, str] | None = None, **more: Any) -> None:
+        super().__init__(message, **more)
+        self.fields = dict(fields or {})
 
 
 class FlyteEntityAlreadyExistsException(FlyteUserException):

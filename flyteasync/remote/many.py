@@ -164,7 +164,8 @@ def _check_inputs(entity: Any, inputs: Any) -> None:
         raise FlyteTypeException(
             f"only a fetched launch plan, workflow or task can be launched, not {type(entity).__name__}"
         )
-    if isinstance(inputs, (Mapping, str)) or not isinstance(inputs, (Iterable, AsyncIterable)):
+    # A mapping or a text can be iterated over, too, and was meant to be one input.
+    if hasattr(inputs, "keys") or isinstance(inputs, str) or not isinstance(inputs, (Iterable, AsyncIterable)):
         raise FlyteTypeException(
             f"inputs must be an iterable of mappings, one for each execution, got {type(inputs).__name__}"
         )

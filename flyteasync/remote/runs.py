@@ -155,23 +155,28 @@ class Runs:
 
     async def _drive(self, queue: Completions) -> None:
         """Take inputs as there is room for them, and launch."""
-        count = 0
+        count, failure = 0, None
         try:
             async with anyio.create_task_group() as group:
-                async for inputs in _each(self._inputs):
-                    name = self._name(count)
-                    launch = await self._may_launch()
-                    if launch:
-                        group.start_soon(self._launch, queue, count, name, inputs)
-                    else:
-                        queue.put(_not_launched(count, name))
-                    count += 1
-                    if not launch and not isinstance(self._inputs, Sequence):
-                        break  # a sequence is accounted for to its end; what else there is, nobody knows
+                try:
+                    async for inputs in _each(self._inputs):
+                        name = self._name(count)
+                        launch = await self._may_launch()
+                        if launch:
+                            group.start_soon(self._launch, queue, count, name, inputs)
+                        else:
+                            queue.put(_not_launched(count, name))
+                        count += 1
+                        if not launch and not isinstance(self._inputs, Sequence):
+                            break  # a sequence is accounted for to its end; what else there is, nobody knows
+                except Exception as error:  # noqa: BLE001 - the inputs' own; what was launched is awaited first
+                    failure = error
         except ExceptionGroup as failures:
-            raise first_of(failures) from None
+            failure = first_of(failures)
         finally:
             queue.end(count)
+        if failure is not None:
+            raise failure
 
     async def _may_launch(self) -> bool:
         """Wait for room, a place and the pace; False if launching was stopped meanwhile."""

@@ -6,16 +6,15 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
 import anyio
 
 from ..config import Config, parse_endpoint
 from ..deadline import Duration, seconds
-from ..errors import FlyteInvalidInputException
 from ..idl import admin
 from ..rpc import CallOptions, CallStats, RetryPolicy, TokenSource
-from ..transport import GrpcAioTransport, Transport, TransportOptions
+from ..transport import Transport, TransportName, TransportOptions, check_name, make_transport
 from .connection import Connector
 from .many import Many
 
@@ -51,7 +50,7 @@ class FlyteRemote(Many):
         default_project: str | None = None,
         default_domain: str | None = None,
         *,
-        transport: Literal["grpc_aio"] = "grpc_aio",
+        transport: TransportName = "grpc_aio",
         options: CallOptions | None = None,
         max_concurrent_rpcs: int = MAX_CONCURRENT_RPCS,
         tokens: TokenSource | None = None,
@@ -62,7 +61,7 @@ class FlyteRemote(Many):
             config: where the backend is, and how to talk to it.
             default_project: the project of calls that name none.
             default_domain: the domain of calls that name none.
-            transport: what carries the calls.
+            transport: what carries the calls: `grpc_aio`, or `grpclib`, which is pure Python and survives a fork.
             options: time limits, retries and metadata of every call; 10 s an attempt and 60 s in all if not given.
             max_concurrent_rpcs: calls in flight at the most; the rest queue.
             tokens: where bearer tokens come from; none are sent without.
@@ -70,8 +69,7 @@ class FlyteRemote(Many):
         Raises:
             FlyteInvalidInputException: an endpoint or option that cannot be.
         """
-        if transport != "grpc_aio":
-            raise FlyteInvalidInputException(f"there is no transport {transport!r}; choose 'grpc_aio'")
+        check_name(transport)
         self._config = config
         self._default_project = default_project
         self._default_domain = default_domain
@@ -79,7 +77,7 @@ class FlyteRemote(Many):
         settings = _transport_options(config)
 
         def connect() -> Transport:
-            return GrpcAioTransport(settings)
+            return make_transport(transport, settings)
 
         self._connector = Connector(connect, self._options, max_concurrent_rpcs=max_concurrent_rpcs, tokens=tokens)
 
@@ -180,5 +178,8 @@ def _transport_options(config: Config) -> TransportOptions:
     platform = config.platform
     endpoint = parse_endpoint(platform.endpoint, insecure=platform.insecure)
     return TransportOptions(
-        endpoint=endpoint.target, insecure=endpoint.insecure, ca_cert_file=platform.ca_cert_file_path
+        endpoint=endpoint.target,
+        insecure=endpoint.insecure,
+        insecure_skip_verify=platform.insecure_skip_verify,
+        ca_cert_file=platform.ca_cert_file_path,
     )

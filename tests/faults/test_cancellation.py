@@ -136,10 +136,21 @@ operations = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operati
 # How it is cancelled ...
 
 
+async def earlier(task: asyncio.Task[Any], when: Callable[[], Awaitable[object]]) -> None:
+    """Return at the moment to cancel, or when the task has ended: how often it polls is not the same each time."""
+    moment = asyncio.ensure_future(when())
+    await asyncio.wait([task, moment], return_when=asyncio.FIRST_COMPLETED)
+    if moment.done():
+        moment.result()
+        return
+    moment.cancel()
+    await asyncio.wait([moment])
+
+
 async def by_task(operation: Coroutine[Any, Any, object], when: Callable[[], Awaitable[object]]) -> bool:
     """Cancel the task of an operation; tells whether that came before its end."""
     task = asyncio.ensure_future(operation)
-    await when()
+    await earlier(task, when)
     task.cancel()
     began = time.monotonic()
     await asyncio.wait([task])
@@ -159,7 +170,7 @@ async def by_scope(operation: Coroutine[Any, Any, object], when: Callable[[], Aw
             await operation
 
     task = asyncio.ensure_future(inside())
-    await when()
+    await earlier(task, when)
     scope.cancel()
     began = time.monotonic()
     await asyncio.wait([task])

@@ -134,7 +134,6 @@ class Launching(Fetching):
             self,
             id=name.identifier(),
             spec=request.spec if found is None else found.spec,
-            closure=None if found is None else found.closure,
             interface=target.interface if same else None,
             existing=True,
         )

@@ -14,12 +14,11 @@ import anyio
 import pytest
 
 from flyteasync import FlyteRemote
-from flyteasync.cli import demo_workflow
-from flyteasync.server import Fault, ServerConfig
+from flyteasync.server import Fault
 from flyteasync.server.control_client import ControlClient
-from flyteasync.server.host import serve_in_thread
-from tests.support.backend import LONG_TEXT, register_all, remote_of
+from tests.support.backend import remote_of
 from tests.support.loop import settle
+from tests.support.threaded import prepared_server
 
 PROMPT = 0.5
 """Seconds within which a cancelled call has ended; the server answers none of them."""
@@ -186,25 +185,7 @@ cancellations = pytest.mark.parametrize("cancel", [by_task, by_scope])
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
-    """A server in a thread, with workflows registered and executions finished."""
-
-    def fail(text: str) -> str:
-        raise ValueError(text)
-
-    async def prepare(remote: FlyteRemote) -> None:
-        async with remote:
-            await register_all(remote)
-            plan = await remote.fetch_launch_plan(name="demo.report")
-            for name in ("finished", *(f"finished-{index}" for index in range(5))):
-                await remote.execute(plan, {"n": 3, "name": "x"}, execution_name=name, wait=True)
-            plan = await remote.fetch_launch_plan(name="fail")
-            await remote.execute(plan, {"text": LONG_TEXT}, execution_name="failed", wait=True)
-            plan = await remote.fetch_launch_plan(name="hold")
-            await remote.execute(plan, {"name": "x"}, execution_name="running")
-
-    handlers = {**demo_workflow.HANDLERS, "nothing": lambda: None, "fail": fail}
-    with serve_in_thread(ServerConfig(unregistered="hang"), handlers) as host:
-        asyncio.run(prepare(remote_of(host.endpoint)))
+    with prepared_server() as host:
         yield host.endpoint
 
 

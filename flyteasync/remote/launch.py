@@ -95,8 +95,7 @@ class Launching(Fetching):
                 "raise": raise.
 
         Returns:
-            The execution, with its id and spec; how far it is comes with the first `sync` or `wait`. One that was
-            there already shows how far it was, and its values if it had finished, which costs one GetExecutionData.
+            The execution, with its id and spec; how far it is comes with the first `sync` or `wait`.
 
         Raises:
             FlyteValueException: an unknown input, or one that the launch plan fixes.
@@ -137,8 +136,7 @@ class Launching(Fetching):
             interface=target.interface if same else None,
             existing=True,
         )
-        # One that was there already may have finished: then it is shown with its values.
-        return await execution.wait() if wait or execution.is_done else execution
+        return await execution.wait() if wait else execution
 
     async def _target(self, entity: FlyteLaunchPlan | FlyteWorkflow | FlyteTask) -> Target:
         if not isinstance(entity, FlyteWorkflow):

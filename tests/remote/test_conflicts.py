@@ -164,11 +164,3 @@ async def test_another_policy_is_refused_and_nothing_is_sent(backend: Backend, p
     with pytest.raises(FlyteInvalidInputException, match="same, adopt, raise"):
         await backend.remote.execute(plan, execution_name="run", on_conflict=policy)
     assert backend.calls() == 0
-
-
-async def test_an_execution_that_had_finished_already_is_shown_with_its_values(backend: Backend) -> None:
-    plan = await backend.remote.fetch_launch_plan(name="demo.report")
-    await backend.remote.execute(plan, {"n": 3, "name": "x"}, execution_name="run", wait=True)
-    again = await backend.remote.execute(plan, {"n": 3, "name": "x"}, execution_name="run")
-    assert again.is_successful
-    assert again.outputs["total"] == 5

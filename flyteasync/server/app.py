@@ -87,6 +87,7 @@ class Server:
             Handlers(self._handlers),
             unregistered=config.unregistered,
             phase_delay=config.phase_delay,
+            abort_delay=config.abort_delay,
         )
         self._routes = build_routes(Context(config, self._store, engine, self._clock))
         control = Control(self.faults, self.stats, self._store, engine)
@@ -172,16 +173,14 @@ class Server:
             raise internal(f"grpc: error unmarshalling request: {error}") from error
         try:
             return codec.encode(route(request))
-        except FlyteError as error:
-            if error.status is None:
-                raise
+        except Exception as error:
+            if not isinstance(error, FlyteError) or error.status is None:
+                # flyteadmin answers a panic with an empty text.
+                logger.exception("%s failed", path)
+                raise internal("") from error
             if error.status == Status.ALREADY_EXISTS:
                 self.stats.duplicates += 1
             raise
-        except Exception as error:
-            # flyteadmin answers a panic with an empty text.
-            logger.exception("%s failed", path)
-            raise internal("") from error
 
 
 def _not_there(path: str) -> FlyteError:

@@ -32,6 +32,7 @@ class ServerConfig:
         resource_limits: what a task may ask for, by the resource's name; None for a resource is no limit.
         unregistered: what becomes of a task without a handler: `fail` or `hang`.
         phase_delay: seconds of simulated work before a handler is called.
+        abort_delay: seconds that an execution stays ABORTING; the real server needs some, and may never get done.
         faults: what goes wrong from the start.
 
     Raises:
@@ -48,6 +49,7 @@ class ServerConfig:
     resource_limits: Mapping[str, str | None] = field(default_factory=lambda: RESOURCE_LIMITS)
     unregistered: Unregistered = "fail"
     phase_delay: float = 0.0
+    abort_delay: float = 0.0
     faults: tuple[Fault, ...] = ()
 
     def __post_init__(self) -> None:
@@ -61,6 +63,7 @@ class ServerConfig:
             if getattr(self, name) < 0:
                 raise FlyteInvalidInputException(f"{name} must be zero or more, got {getattr(self, name)!r}")
         seconds(self.phase_delay, "phase_delay")
+        seconds(self.abort_delay, "abort_delay")
 
     def to_dict(self) -> dict[str, Any]:
         """The settings in JSON's types."""

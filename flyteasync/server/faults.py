@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast, get_args
 
@@ -42,7 +42,7 @@ class Fault:
     details: str = "injected fault"
     probability: float = 1.0
     seed: int = 0
-    calls: frozenset[int] | None = None
+    calls: Collection[int] | None = None
     times: int | None = None
     delay: float = 0.0
 

@@ -18,6 +18,8 @@ R = TypeVar("R", bound=Row)
 Related = Callable[[Entity], Sequence[Row]]
 """The rows of another table that belong to one row."""
 
+_MAX_OFFSET = 2**63 - 1
+
 _INSERTION_ORDER = {"id", "created_at", "execution_created_at"}
 
 
@@ -62,7 +64,7 @@ def parse_token(token: str, method: str) -> int:
     if not token:
         return 0
     digits = token.removeprefix("+")
-    if not (digits.isascii() and digits.isdigit()):
+    if not (digits.isascii() and digits.isdigit()) or int(digits) > _MAX_OFFSET:
         where = f" for {method}" if method else ""
         raise invalid(f"invalid pagination token {token}{where}")
     return int(digits)
@@ -108,7 +110,7 @@ def select(
         return count
 
     matching = (row for row in _ordered(candidates, order) for _ in range(times(row)))
-    rows = list(itertools.islice(matching, offset, offset + limit if limit else None))
+    rows = list(itertools.islice(matching, offset, min(offset + limit, _MAX_OFFSET) if limit else None))
     return Page(rows, str(offset + len(rows)) if len(rows) == limit else "")
 
 

@@ -25,11 +25,11 @@ class Engine:
         *,
         unregistered: Unregistered = "fail",
         phase_delay: float = 0.0,
+        abort_delay: float = 0.0,
     ) -> None:
-        self._surroundings = Surroundings(store, clock, handlers, unregistered, phase_delay, self._spawn)
+        self._surroundings = Surroundings(store, clock, handlers, unregistered, phase_delay, abort_delay, self._spawn)
         self._runs: dict[ExecutionKey, Run] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._closed = False
 
     @property
     def running(self) -> int:
@@ -49,7 +49,6 @@ class Engine:
 
     async def aclose(self) -> None:
         """End all tasks; executions stay in the phase that they are in."""
-        self._closed = True
         for task in self._tasks:
             task.cancel()
         if self._tasks:

@@ -48,6 +48,7 @@ class Surroundings:
     handlers: Handlers
     unregistered: Unregistered
     phase_delay: float
+    abort_delay: float
     spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
     """Starts a task that the engine ends when it is closed."""
 
@@ -103,6 +104,25 @@ class Run:
                 task.cancel()
 
     async def _walk(self) -> None:
+        if self._abort.done():
+            await self._finish_aborted(self._abort.result())
+            return
+        self._begin()
+        while self._running and not self._abort.done():
+            # The future ends the wait as soon as somebody terminates the execution.
+            await asyncio.wait([*self._running, self._abort], return_when=asyncio.FIRST_COMPLETED)
+            for task in [task for task in self._running if task.done()]:
+                self._collect(task)
+            if self._error is not None and self._fails_immediately():
+                break
+        if self._abort.done():
+            await self._finish_aborted(self._abort.result())
+        elif self._error is not None:
+            self._fail(self._error)
+        else:
+            self._succeed()
+
+    def _begin(self) -> None:
         store, now = self._shared.store, self._shared.clock.now
         records.set_execution_phase(store, self._execution, WorkflowPhase.RUNNING, now())
         records.add_node(
@@ -115,19 +135,6 @@ class Run:
             output_uri=self._execution.inputs_uri,
         )
         self._start(self._released_by(START))
-        while self._running and not self._abort.done():
-            # The future ends the wait as soon as somebody terminates the execution.
-            await asyncio.wait([*self._running, self._abort], return_when=asyncio.FIRST_COMPLETED)
-            for task in [task for task in self._running if task.done()]:
-                self._collect(task)
-            if self._error is not None and self._fails_immediately():
-                break
-        if self._abort.done():
-            self._finish_aborted(self._abort.result())
-        elif self._error is not None:
-            self._fail(self._error)
-        else:
-            self._succeed()
 
     def _released_by(self, node_id: str) -> list[str]:
         """The nodes that waited for nothing but this one."""
@@ -191,7 +198,12 @@ class Run:
         self._abort_nodes(AUTO_ABORT)
         records.set_execution_phase(store, self._execution, WorkflowPhase.FAILED, now(), error=error)
 
-    def _finish_aborted(self, cause: str) -> None:
+    async def _finish_aborted(self, cause: str) -> None:
+        self._ended = True
+        for task in self._running:
+            task.cancel()
+        if self._shared.abort_delay:
+            await self._shared.clock.sleep(self._shared.abort_delay)
         self._abort_nodes(cause)
         now = self._shared.clock.now()
         records.set_execution_phase(self._shared.store, self._execution, WorkflowPhase.ABORTED, now)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar, cast
 
 import betterproto2
@@ -81,10 +81,17 @@ def list_names(
     """One page of names; a request's filters are ignored, as flyteadmin does."""
     order = parse_order(request.sort_by, entity)
     offset = parse_token(request.token, method)
-    rows = distinct(table.group((request.project, request.domain)), lambda row: (row.project, row.domain, row.name))
+    rows = distinct(_scope(table, request), lambda row: (row.project, row.domain, row.name))
     page = select(rows, entity=entity, filters=(), order=order, offset=offset, limit=request.limit)
     names = [admin.NamedEntityIdentifier(project=row.project, domain=row.domain, name=row.name) for row in page.rows]
     return admin.NamedEntityIdentifierList(entities=names, token=page.token)
+
+
+def _scope(table: Table[Any, R], request: admin.NamedEntityIdentifierListRequest) -> Iterable[R]:
+    if request.project and request.domain:
+        return table.group((request.project, request.domain))
+    # Only names of launch plans may be asked for with one of the two.
+    return (row for row in table.rows() if request.project in ("", row.project) and request.domain in ("", row.domain))
 
 
 def check_names_request(request: admin.NamedEntityIdentifierListRequest) -> None:

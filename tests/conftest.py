@@ -9,7 +9,6 @@ import pytest
 
 from tests.support.loop import WarpLoop
 
-
 # A change is judged by the same examples each time; the long suite explores.
 hypothesis.settings.register_profile("default", derandomize=True, deadline=None)
 hypothesis.settings.register_profile("long", deadline=None)

@@ -45,6 +45,13 @@ class Server:
         config: the settings.
         handlers: a function per task name; see `flyteasync.server.engine.Handler`.
         store: where the state is kept; in memory if it is None.
+
+    Attributes:
+        config: the settings.
+        endpoint: `host:port` once it listens.
+        store: the state.
+        stats: what was counted.
+        faults: what goes wrong; may be replaced at any time.
     """
 
     def __init__(
@@ -59,15 +66,15 @@ class Server:
         self.faults = Faults(self.config.faults)
         self.endpoint = ""
         self._clock = Clock()
-        self._store = store or MemoryStore(self._clock)
+        self.store = store or MemoryStore(self._clock)
         self._handlers = dict(handlers or {})
         self._server: grpc.aio.Server | None = None
         self._engine: Engine | None = None
         self._routes: Mapping[str, Route] = {}
         self._stopping = asyncio.Event()
         for project in self.config.projects:
-            if self._store.projects.get(project) is None:
-                self._store.projects.insert(
+            if self.store.projects.get(project) is None:
+                self.store.projects.insert(
                     ProjectRow(identifier=project, name=project, description=f"{project} description", labels=None)
                 )
 
@@ -82,15 +89,15 @@ class Server:
             raise FlyteUsageError("this server was started before; make a new one")
         config = self.config
         engine = self._engine = Engine(
-            self._store,
+            self.store,
             self._clock,
             Handlers(self._handlers),
             unregistered=config.unregistered,
             phase_delay=config.phase_delay,
             abort_delay=config.abort_delay,
         )
-        self._routes = build_routes(Context(config, self._store, engine, self._clock))
-        control = Control(self.faults, self.stats, self._store, engine)
+        self._routes = build_routes(Context(config, self.store, engine, self._clock))
+        control = Control(self.faults, self.stats, self.store, engine)
         self._server = server = grpc.aio.server(
             options=[
                 # Two servers on one port would share its connections at random.

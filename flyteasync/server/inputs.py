@@ -135,7 +135,9 @@ def check_schedule(schedule: admin.Schedule | None, expected: Parameters) -> Non
     Raises:
         FlyteInvalidInputException: a required input is not bound, or the kickoff time has nowhere to go.
     """
-    if schedule is None or not (schedule.cron_expression or schedule.rate or schedule.cron_schedule):
+    if schedule is None:
+        return
+    if not schedule.cron_expression and schedule.rate is None and schedule.cron_schedule is None:
         return
     argument = schedule.kickoff_time_input_arg
     for name, parameter in expected.items():

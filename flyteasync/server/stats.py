@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -42,4 +41,12 @@ class Stats:
 
     def to_dict(self) -> dict[str, Any]:
         """The counters in JSON's types."""
-        return dataclasses.asdict(self)
+        # Not `asdict`: on Python 3.11 it rebuilds a Counter by counting its items.
+        return {
+            "calls": {method: dict(statuses) for method, statuses in self.calls.items()},
+            "bytes_in": self.bytes_in,
+            "bytes_out": self.bytes_out,
+            "duplicates": self.duplicates,
+            "hits": dict(self.hits),
+            "in_flight": self.in_flight,
+        }

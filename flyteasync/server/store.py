@@ -216,7 +216,7 @@ class MemoryStore:
             "execution_tags_pkey",
             clock,
             lambda row: ((row.execution_project, row.execution_domain, row.execution_name), row.key, row.value),
-            lambda row: (row.execution_name,),
+            lambda row: ((row.execution_name,),),
         )
         self.node_executions = MemoryTable[NodeKey, NodeExecutionRow](
             "node_executions_pkey", clock, lambda row: row.key, _node_groups

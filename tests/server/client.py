@@ -131,6 +131,21 @@ class Client:
         reply = await self.call(methods.LIST_NODE_EXECUTIONS, request)
         return {node.metadata.spec_node_id: node for node in reply.node_executions}
 
+    async def node(
+        self,
+        identifier: core.WorkflowExecutionIdentifier,
+        spec_node_id: str,
+        phase: core.NodeExecutionPhase | None = None,
+    ) -> admin.NodeExecution:
+        """Ask until the node has been reached, and is in that phase."""
+        async with asyncio.timeout(20):
+            while True:
+                nodes = await self.nodes(identifier)
+                found = nodes.get(spec_node_id)
+                if found is not None and phase in (None, found.closure.phase):
+                    return found
+                await asyncio.sleep(0.005)
+
     async def attempts(self, identifier: core.WorkflowExecutionIdentifier, node_id: str) -> list[admin.TaskExecution]:
         node = core.NodeExecutionIdentifier(node_id=node_id, execution_id=identifier)
         request = admin.TaskExecutionListRequest(node_execution_id=node, limit=100)

@@ -216,13 +216,18 @@ __all__ = (
 )
 
 import datetime
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import betterproto2
 
 from ... import codec as _codec
 
 from ..message_pool import default_message_pool
+
+if TYPE_CHECKING:
+    from dataclasses import dataclass
+else:
+    dataclass = _codec.dataclass
 
 _COMPILER_VERSION = "0.10.1"
 betterproto2.check_compiler_version(_COMPILER_VERSION)
@@ -2772,6 +2777,8 @@ class Version(_codec.Message):
     version: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
 
     build_time: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    _json_names = {"build": "Build", "version": "Version", "build_time": "BuildTime"}
 
 
 default_message_pool.register_message("flyteidl.admin", "Version", Version)

@@ -161,13 +161,18 @@ __all__ = (
 )
 
 import datetime
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import betterproto2
 
 from ... import codec as _codec
 
 from ..message_pool import default_message_pool
+
+if TYPE_CHECKING:
+    from dataclasses import dataclass
+else:
+    dataclass = _codec.dataclass
 
 _COMPILER_VERSION = "0.10.1"
 betterproto2.check_compiler_version(_COMPILER_VERSION)
@@ -2060,6 +2065,8 @@ class TaskLog(_codec.Message):
     show_while_pending: "bool" = betterproto2.field(5, betterproto2.TYPE_BOOL)
 
     hide_once_finished: "bool" = betterproto2.field(6, betterproto2.TYPE_BOOL)
+
+    _json_names = {"show_while_pending": "ShowWhilePending", "hide_once_finished": "HideOnceFinished"}
 
 
 default_message_pool.register_message("flyteidl.core", "TaskLog", TaskLog)

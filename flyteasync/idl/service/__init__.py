@@ -23,13 +23,18 @@ __all__ = (
 )
 
 import datetime
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import betterproto2
 
 from ... import codec as _codec
 
 from ..message_pool import default_message_pool
+
+if TYPE_CHECKING:
+    from dataclasses import dataclass
+else:
+    dataclass = _codec.dataclass
 
 _COMPILER_VERSION = "0.10.1"
 betterproto2.check_compiler_version(_COMPILER_VERSION)

@@ -14,10 +14,11 @@ _ALPHABET = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", "abcdefghijklmnopq
 
 def unique_node_id(spec_node_id: str) -> str:
     """The id of a top-level node's execution: its id in the workflow, hashed if that is too long."""
-    return spec_node_id if len(spec_node_id) <= MAX_NODE_ID else _hashed(spec_node_id)
+    return spec_node_id if len(spec_node_id) <= MAX_NODE_ID else hashed(spec_node_id)
 
 
-def _hashed(text: str) -> str:
+def hashed(text: str) -> str:
+    """A text as eight characters that Kubernetes takes in names: the propeller's FNV-1a of 32 bits in base 32."""
     digest = 0x811C9DC5
     for byte in text.encode():
         digest = (digest ^ byte) * 0x01000193 & 0xFFFFFFFF

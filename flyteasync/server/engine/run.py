@@ -156,7 +156,7 @@ class Run:
         if isinstance(error, failures.NodeFailed):
             self._error = self._error or error.error
         elif error is not None:
-            raise error
+            raise RuntimeError(f"node {node_id!r}: {error!r}") from error
         elif not task.cancelled():
             self._start(self._released_by(node_id))
 

@@ -36,8 +36,9 @@ class Skeletons:
     def _create_workflow(self, key: EntityKey, task: TaskRow) -> WorkflowRow:
         interface = task.template.interface or core.TypedInterface()
         node_id = node_id_of(task.name)
-        own = None if task.template.metadata is None else task.template.metadata.retries
-        retries = own or core.RetryStrategy(retries=_DEFAULT_RETRIES)
+        retries = None if task.template.metadata is None else task.template.metadata.retries
+        if retries is None:
+            retries = core.RetryStrategy(retries=_DEFAULT_RETRIES)
         node = core.Node(
             id=node_id,
             metadata=core.NodeMetadata(name=node_id, retries=retries),

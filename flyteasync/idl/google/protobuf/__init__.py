@@ -22,18 +22,18 @@ __all__ = (
     "Value",
 )
 
-import datetime
-import re
-import typing
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import betterproto2
 
 from .... import codec as _codec
-import dateutil.parser
-from typing_extensions import Self
 
 from ...message_pool import default_message_pool
+
+if TYPE_CHECKING:
+    from dataclasses import dataclass
+else:
+    dataclass = _codec.dataclass
 
 _COMPILER_VERSION = "0.10.1"
 betterproto2.check_compiler_version(_COMPILER_VERSION)
@@ -83,39 +83,6 @@ class Any(_codec.Message):
 
         return message_type.parse(self.value)
 
-    def to_dict(self, **kwargs) -> dict[str, typing.Any]:
-        # TODO allow passing a message pool to `to_dict`
-        output: dict[str, typing.Any] = {"@type": self.type_url}
-
-        value = self.unpack()
-
-        if value is None:
-            return output
-
-        if type(value).to_dict == betterproto2.Message.to_dict:
-            output.update(value.to_dict(**kwargs))
-        else:
-            output["value"] = value.to_dict(**kwargs)
-
-        return output
-
-    @classmethod
-    def from_dict(cls, value, *, ignore_unknown_fields: bool = False) -> Self:
-        value = dict(value)  # Make a copy
-
-        type_url = value.pop("@type", None)
-        msg_cls = default_message_pool.url_to_type.get(type_url, None)
-
-        if not msg_cls:
-            raise TypeError(f"Can't unpack unregistered type: {type_url}")
-
-        if not msg_cls.to_dict == betterproto2.Message.to_dict:
-            value = value["value"]
-
-        return cls(
-            type_url=type_url, value=bytes(msg_cls.from_dict(value, ignore_unknown_fields=ignore_unknown_fields))
-        )
-
 
 default_message_pool.register_message("google.protobuf", "Any", Any)
 
@@ -123,28 +90,6 @@ default_message_pool.register_message("google.protobuf", "Any", Any)
 @dataclass(eq=False, repr=False)
 class BoolValue(_codec.Message):
     value: "bool" = betterproto2.field(1, betterproto2.TYPE_BOOL)
-
-    @classmethod
-    def from_dict(cls, value, *, ignore_unknown_fields: bool = False) -> Self:
-        if isinstance(value, bool):
-            return cls(value=value)
-        return super().from_dict(value, ignore_unknown_fields=ignore_unknown_fields)
-
-    def to_dict(
-        self,
-        *,
-        output_format: betterproto2.OutputFormat = betterproto2.OutputFormat.PROTO_JSON,
-        casing: betterproto2.Casing = betterproto2.Casing.CAMEL,
-        include_default_values: bool = False,
-    ) -> dict[str, typing.Any] | typing.Any:
-        return self.value
-
-    @staticmethod
-    def from_wrapped(wrapped: bool) -> "BoolValue":
-        return BoolValue(value=wrapped)
-
-    def to_wrapped(self) -> bool:
-        return self.value
 
 
 default_message_pool.register_message("google.protobuf", "BoolValue", BoolValue)
@@ -154,28 +99,6 @@ default_message_pool.register_message("google.protobuf", "BoolValue", BoolValue)
 class BytesValue(_codec.Message):
     value: "bytes" = betterproto2.field(1, betterproto2.TYPE_BYTES)
 
-    @classmethod
-    def from_dict(cls, value, *, ignore_unknown_fields: bool = False) -> Self:
-        if isinstance(value, bytes):
-            return cls(value=value)
-        return super().from_dict(value, ignore_unknown_fields=ignore_unknown_fields)
-
-    def to_dict(
-        self,
-        *,
-        output_format: betterproto2.OutputFormat = betterproto2.OutputFormat.PROTO_JSON,
-        casing: betterproto2.Casing = betterproto2.Casing.CAMEL,
-        include_default_values: bool = False,
-    ) -> dict[str, typing.Any] | typing.Any:
-        return self.value
-
-    @staticmethod
-    def from_wrapped(wrapped: bytes) -> "BytesValue":
-        return BytesValue(value=wrapped)
-
-    def to_wrapped(self) -> bytes:
-        return self.value
-
 
 default_message_pool.register_message("google.protobuf", "BytesValue", BytesValue)
 
@@ -183,28 +106,6 @@ default_message_pool.register_message("google.protobuf", "BytesValue", BytesValu
 @dataclass(eq=False, repr=False)
 class DoubleValue(_codec.Message):
     value: "float" = betterproto2.field(1, betterproto2.TYPE_DOUBLE)
-
-    @classmethod
-    def from_dict(cls, value, *, ignore_unknown_fields: bool = False) -> Self:
-        if isinstance(value, float):
-            return cls(value=value)
-        return super().from_dict(value, ignore_unknown_fields=ignore_unknown_fields)
-
-    def to_dict(
-        self,
-        *,
-        output_format: betterproto2.OutputFormat = betterproto2.OutputFormat.PROTO_JSON,
-        casing: betterproto2.Casing = betterproto2.Casing.CAMEL,
-        include_default_values: bool = False,
-    ) -> dict[str, typing.Any] | typing.Any:
-        return self.value
-
-    @staticmethod
-    def from_wrapped(wrapped: float) -> "DoubleValue":
-        return DoubleValue(value=wrapped)
-
-    def to_wrapped(self) -> float:
-        return self.value
 
 
 default_message_pool.register_message("google.protobuf", "DoubleValue", DoubleValue)
@@ -216,65 +117,6 @@ class Duration(_codec.Message):
 
     nanos: "int" = betterproto2.field(2, betterproto2.TYPE_INT32)
 
-    @classmethod
-    def from_timedelta(
-        cls, delta: datetime.timedelta, *, _1_microsecond: datetime.timedelta = datetime.timedelta(microseconds=1)
-    ) -> "Duration":
-        total_ms = delta // _1_microsecond
-        seconds = int(total_ms / 1e6)
-        nanos = int((total_ms % 1e6) * 1e3)
-        return cls(seconds, nanos)
-
-    def to_timedelta(self) -> datetime.timedelta:
-        return datetime.timedelta(seconds=self.seconds, microseconds=self.nanos / 1e3)
-
-    @staticmethod
-    def delta_to_json(delta: datetime.timedelta) -> str:
-        parts = str(delta.total_seconds()).split(".")
-        if len(parts) > 1:
-            while len(parts[1]) not in (3, 6, 9):
-                parts[1] = f"{parts[1]}0"
-        return f"{'.'.join(parts)}s"
-
-    @classmethod
-    def from_dict(cls, value, *, ignore_unknown_fields: bool = False) -> Self:
-        if isinstance(value, str):
-            if not re.match(r"^\d+(\.\d+)?s$", value):
-                raise ValueError(f"Invalid duration string: {value}")
-
-            seconds = float(value[:-1])
-            return cls(seconds=int(seconds), nanos=int((seconds - int(seconds)) * 1e9))
-
-        return super().from_dict(value, ignore_unknown_fields=ignore_unknown_fields)
-
-    def to_dict(
-        self,
-        *,
-        output_format: betterproto2.OutputFormat = betterproto2.OutputFormat.PROTO_JSON,
-        casing: betterproto2.Casing = betterproto2.Casing.CAMEL,
-        include_default_values: bool = False,
-    ) -> dict[str, typing.Any] | typing.Any:
-        # If the output format is PYTHON, we should have kept the wrapped type without building the real class
-        assert output_format == betterproto2.OutputFormat.PROTO_JSON
-
-        assert 0 <= self.nanos < 1e9
-
-        if self.nanos == 0:
-            return f"{self.seconds}s"
-
-        nanos = f"{self.nanos:09d}".rstrip("0")
-        if len(nanos) < 3:
-            nanos += "0" * (3 - len(nanos))
-
-        return f"{self.seconds}.{nanos}s"
-
-    @staticmethod
-    def from_wrapped(wrapped: datetime.timedelta) -> "Duration":
-        return Duration.from_timedelta(wrapped)
-
-    def to_wrapped(self) -> datetime.timedelta:
-        return self.to_timedelta()
-
 
 default_message_pool.register_message("google.protobuf", "Duration", Duration)
 
@@ -282,28 +124,6 @@ default_message_pool.register_message("google.protobuf", "Duration", Duration)
 @dataclass(eq=False, repr=False)
 class FloatValue(_codec.Message):
     value: "float" = betterproto2.field(1, betterproto2.TYPE_FLOAT)
-
-    @classmethod
-    def from_dict(cls, value, *, ignore_unknown_fields: bool = False) -> Self:
-        if isinstance(value, float):
-            return cls(value=value)
-        return super().from_dict(value, ignore_unknown_fields=ignore_unknown_fields)
-
-    def to_dict(
-        self,
-        *,
-        output_format: betterproto2.OutputFormat = betterproto2.OutputFormat.PROTO_JSON,
-        casing: betterproto2.Casing = betterproto2.Casing.CAMEL,
-        include_default_values: bool = False,
-    ) -> dict[str, typing.Any] | typing.Any:
-        return self.value
-
-    @staticmethod
-    def from_wrapped(wrapped: float) -> "FloatValue":
-        return FloatValue(value=wrapped)
-
-    def to_wrapped(self) -> float:
-        return self.value
 
 
 default_message_pool.register_message("google.protobuf", "FloatValue", FloatValue)
@@ -313,28 +133,6 @@ default_message_pool.register_message("google.protobuf", "FloatValue", FloatValu
 class Int32Value(_codec.Message):
     value: "int" = betterproto2.field(1, betterproto2.TYPE_INT32)
 
-    @classmethod
-    def from_dict(cls, value, *, ignore_unknown_fields: bool = False) -> Self:
-        if isinstance(value, int):
-            return cls(value=value)
-        return super().from_dict(value, ignore_unknown_fields=ignore_unknown_fields)
-
-    def to_dict(
-        self,
-        *,
-        output_format: betterproto2.OutputFormat = betterproto2.OutputFormat.PROTO_JSON,
-        casing: betterproto2.Casing = betterproto2.Casing.CAMEL,
-        include_default_values: bool = False,
-    ) -> dict[str, typing.Any] | typing.Any:
-        return self.value
-
-    @staticmethod
-    def from_wrapped(wrapped: int) -> "Int32Value":
-        return Int32Value(value=wrapped)
-
-    def to_wrapped(self) -> int:
-        return self.value
-
 
 default_message_pool.register_message("google.protobuf", "Int32Value", Int32Value)
 
@@ -342,28 +140,6 @@ default_message_pool.register_message("google.protobuf", "Int32Value", Int32Valu
 @dataclass(eq=False, repr=False)
 class Int64Value(_codec.Message):
     value: "int" = betterproto2.field(1, betterproto2.TYPE_INT64)
-
-    @classmethod
-    def from_dict(cls, value, *, ignore_unknown_fields: bool = False) -> Self:
-        if isinstance(value, int):
-            return cls(value=value)
-        return super().from_dict(value, ignore_unknown_fields=ignore_unknown_fields)
-
-    def to_dict(
-        self,
-        *,
-        output_format: betterproto2.OutputFormat = betterproto2.OutputFormat.PROTO_JSON,
-        casing: betterproto2.Casing = betterproto2.Casing.CAMEL,
-        include_default_values: bool = False,
-    ) -> dict[str, typing.Any] | typing.Any:
-        return self.value
-
-    @staticmethod
-    def from_wrapped(wrapped: int) -> "Int64Value":
-        return Int64Value(value=wrapped)
-
-    def to_wrapped(self) -> int:
-        return self.value
 
 
 default_message_pool.register_message("google.protobuf", "Int64Value", Int64Value)
@@ -373,22 +149,6 @@ default_message_pool.register_message("google.protobuf", "Int64Value", Int64Valu
 class ListValue(_codec.Message):
     values: "list[Value]" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, repeated=True)
 
-    @classmethod
-    def from_dict(cls, value, *, ignore_unknown_fields: bool = False) -> Self:
-        return cls(values=[Value.from_dict(v) for v in value])
-
-    def to_dict(
-        self,
-        *,
-        output_format: betterproto2.OutputFormat = betterproto2.OutputFormat.PROTO_JSON,
-        casing: betterproto2.Casing = betterproto2.Casing.CAMEL,
-        include_default_values: bool = False,
-    ) -> dict[str, typing.Any] | typing.Any:
-        # If the output format is PYTHON, we should have kept the wrapped type without building the real class
-        assert output_format == betterproto2.OutputFormat.PROTO_JSON
-
-        return [value.to_dict() for value in self.values]
-
 
 default_message_pool.register_message("google.protobuf", "ListValue", ListValue)
 
@@ -396,28 +156,6 @@ default_message_pool.register_message("google.protobuf", "ListValue", ListValue)
 @dataclass(eq=False, repr=False)
 class StringValue(_codec.Message):
     value: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
-
-    @classmethod
-    def from_dict(cls, value, *, ignore_unknown_fields: bool = False) -> Self:
-        if isinstance(value, str):
-            return cls(value=value)
-        return super().from_dict(value, ignore_unknown_fields=ignore_unknown_fields)
-
-    def to_dict(
-        self,
-        *,
-        output_format: betterproto2.OutputFormat = betterproto2.OutputFormat.PROTO_JSON,
-        casing: betterproto2.Casing = betterproto2.Casing.CAMEL,
-        include_default_values: bool = False,
-    ) -> dict[str, typing.Any] | typing.Any:
-        return self.value
-
-    @staticmethod
-    def from_wrapped(wrapped: str) -> "StringValue":
-        return StringValue(value=wrapped)
-
-    def to_wrapped(self) -> str:
-        return self.value
 
 
 default_message_pool.register_message("google.protobuf", "StringValue", StringValue)
@@ -429,34 +167,6 @@ class Struct(_codec.Message):
         1, betterproto2.TYPE_MAP, map_meta=betterproto2.map_meta(betterproto2.TYPE_STRING, betterproto2.TYPE_MESSAGE)
     )
 
-    @classmethod
-    def from_dict(cls, value, *, ignore_unknown_fields: bool = False) -> Self:
-        assert isinstance(value, dict)
-
-        fields: dict[str, Value] = {}
-
-        for key, val in value.items():
-            fields[key] = Value.from_dict(val)
-
-        return cls(fields=fields)  # type: ignore[reportArgumentType]
-
-    def to_dict(
-        self,
-        *,
-        output_format: betterproto2.OutputFormat = betterproto2.OutputFormat.PROTO_JSON,
-        casing: betterproto2.Casing = betterproto2.Casing.CAMEL,
-        include_default_values: bool = False,
-    ) -> dict[str, typing.Any] | typing.Any:
-        # If the output format is PYTHON, we should have kept the wrapped type without building the real class
-        assert output_format == betterproto2.OutputFormat.PROTO_JSON
-
-        return {
-            key: value.to_dict(
-                output_format=output_format, casing=casing, include_default_values=include_default_values
-            )
-            for key, value in self.fields.items()
-        }
-
 
 default_message_pool.register_message("google.protobuf", "Struct", Struct)
 
@@ -467,79 +177,6 @@ class Timestamp(_codec.Message):
 
     nanos: "int" = betterproto2.field(2, betterproto2.TYPE_INT32)
 
-    @classmethod
-    def from_datetime(cls, dt: datetime.datetime) -> Self:
-        if not dt.tzinfo:
-            raise ValueError("datetime must be timezone aware")
-
-        dt = dt.astimezone(datetime.timezone.utc)
-
-        # manual epoch offset calulation to avoid rounding errors,
-        # to support negative timestamps (before 1970) and skirt
-        # around datetime bugs (apparently 0 isn't a year in [0, 9999]??)
-        offset = dt - datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
-        # below is the same as timedelta.total_seconds() but without dividing by 1e6
-        # so we end up with microseconds as integers instead of seconds as float
-        offset_us = (offset.days * 24 * 60 * 60 + offset.seconds) * 10**6 + offset.microseconds
-        seconds, us = divmod(offset_us, 10**6)
-        return cls(seconds, us * 1000)
-
-    def to_datetime(self) -> datetime.datetime:
-        # datetime.fromtimestamp() expects a timestamp in seconds, not microseconds
-        # if we pass it as a floating point number, we will run into rounding errors
-        # see also #407
-        offset = datetime.timedelta(seconds=self.seconds, microseconds=self.nanos // 1000)
-        return datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc) + offset
-
-    @staticmethod
-    def timestamp_to_json(dt: datetime.datetime) -> str:
-        nanos = dt.microsecond * 1e3
-        if dt.tzinfo is not None:
-            # change timezone aware datetime objects to utc
-            dt = dt.astimezone(datetime.timezone.utc)
-        copy = dt.replace(microsecond=0, tzinfo=None)
-        result = copy.isoformat()
-        if (nanos % 1e9) == 0:
-            # If there are 0 fractional digits, the fractional
-            # point '.' should be omitted when serializing.
-            return f"{result}Z"
-        if (nanos % 1e6) == 0:
-            # Serialize 3 fractional digits.
-            return f"{result}.{int(nanos // 1e6):03d}Z"
-        if (nanos % 1e3) == 0:
-            # Serialize 6 fractional digits.
-            return f"{result}.{int(nanos // 1e3):06d}Z"
-        # Serialize 9 fractional digits.
-        return f"{result}.{nanos:09d}"
-
-    @classmethod
-    def from_dict(cls, value, *, ignore_unknown_fields: bool = False) -> Self:
-        if isinstance(value, str):
-            dt = dateutil.parser.isoparse(value)
-            dt = dt.astimezone(datetime.timezone.utc)
-            return cls.from_datetime(dt)
-
-        return super().from_dict(value, ignore_unknown_fields=ignore_unknown_fields)
-
-    def to_dict(
-        self,
-        *,
-        output_format: betterproto2.OutputFormat = betterproto2.OutputFormat.PROTO_JSON,
-        casing: betterproto2.Casing = betterproto2.Casing.CAMEL,
-        include_default_values: bool = False,
-    ) -> dict[str, typing.Any] | typing.Any:
-        # If the output format is PYTHON, we should have kept the wraped type without building the real class
-        assert output_format == betterproto2.OutputFormat.PROTO_JSON
-
-        return Timestamp.timestamp_to_json(self.to_datetime())
-
-    @staticmethod
-    def from_wrapped(wrapped: datetime.datetime) -> "Timestamp":
-        return Timestamp.from_datetime(wrapped)
-
-    def to_wrapped(self) -> datetime.datetime:
-        return self.to_datetime()
-
 
 default_message_pool.register_message("google.protobuf", "Timestamp", Timestamp)
 
@@ -548,28 +185,6 @@ default_message_pool.register_message("google.protobuf", "Timestamp", Timestamp)
 class UInt32Value(_codec.Message):
     value: "int" = betterproto2.field(1, betterproto2.TYPE_UINT32)
 
-    @classmethod
-    def from_dict(cls, value, *, ignore_unknown_fields: bool = False) -> Self:
-        if isinstance(value, int):
-            return cls(value=value)
-        return super().from_dict(value, ignore_unknown_fields=ignore_unknown_fields)
-
-    def to_dict(
-        self,
-        *,
-        output_format: betterproto2.OutputFormat = betterproto2.OutputFormat.PROTO_JSON,
-        casing: betterproto2.Casing = betterproto2.Casing.CAMEL,
-        include_default_values: bool = False,
-    ) -> dict[str, typing.Any] | typing.Any:
-        return self.value
-
-    @staticmethod
-    def from_wrapped(wrapped: int) -> "UInt32Value":
-        return UInt32Value(value=wrapped)
-
-    def to_wrapped(self) -> int:
-        return self.value
-
 
 default_message_pool.register_message("google.protobuf", "UInt32Value", UInt32Value)
 
@@ -577,28 +192,6 @@ default_message_pool.register_message("google.protobuf", "UInt32Value", UInt32Va
 @dataclass(eq=False, repr=False)
 class UInt64Value(_codec.Message):
     value: "int" = betterproto2.field(1, betterproto2.TYPE_UINT64)
-
-    @classmethod
-    def from_dict(cls, value, *, ignore_unknown_fields: bool = False) -> Self:
-        if isinstance(value, int):
-            return cls(value=value)
-        return super().from_dict(value, ignore_unknown_fields=ignore_unknown_fields)
-
-    def to_dict(
-        self,
-        *,
-        output_format: betterproto2.OutputFormat = betterproto2.OutputFormat.PROTO_JSON,
-        casing: betterproto2.Casing = betterproto2.Casing.CAMEL,
-        include_default_values: bool = False,
-    ) -> dict[str, typing.Any] | typing.Any:
-        return self.value
-
-    @staticmethod
-    def from_wrapped(wrapped: int) -> "UInt64Value":
-        return UInt64Value(value=wrapped)
-
-    def to_wrapped(self) -> int:
-        return self.value
 
 
 default_message_pool.register_message("google.protobuf", "UInt64Value", UInt64Value)
@@ -624,49 +217,6 @@ class Value(_codec.Message):
     struct_value: "Struct | None" = betterproto2.field(5, betterproto2.TYPE_MESSAGE, optional=True, group="kind")
 
     list_value: "ListValue | None" = betterproto2.field(6, betterproto2.TYPE_MESSAGE, optional=True, group="kind")
-
-    @classmethod
-    def from_dict(cls, value, *, ignore_unknown_fields: bool = False) -> Self:
-        match value:
-            case bool() as b:
-                return cls(bool_value=b)
-            case int() | float() as num:
-                return cls(number_value=num)
-            case str() as s:
-                return cls(string_value=s)
-            case list() as l:
-                return cls(list_value=ListValue.from_dict(l))
-            case dict() as d:
-                return cls(struct_value=Struct.from_dict(d))
-            case None:
-                return cls(null_value=NullValue.NULL_VALUE)
-        raise ValueError(f"Unknown value type: {type(value)}")
-
-    def to_dict(
-        self,
-        *,
-        output_format: betterproto2.OutputFormat = betterproto2.OutputFormat.PROTO_JSON,
-        casing: betterproto2.Casing = betterproto2.Casing.CAMEL,
-        include_default_values: bool = False,
-    ) -> dict[str, typing.Any] | typing.Any:
-        # If the output format is PYTHON, we should have kept the wrapped type without building the real class
-        assert output_format == betterproto2.OutputFormat.PROTO_JSON
-
-        match self:
-            case Value(null_value=NullValue.NULL_VALUE):
-                return None
-            case Value(bool_value=bool(b)):
-                return b
-            case Value(number_value=int(num)) | Value(number_value=float(num)):
-                return num
-            case Value(string_value=str(s)):
-                return s
-            case Value(list_value=ListValue(values=l)):
-                return [v.to_dict() for v in l]
-            case Value(struct_value=Struct(fields=f)):
-                return {k: v.to_dict() for k, v in f.items()}
-
-        raise ValueError("Invalid value")
 
 
 default_message_pool.register_message("google.protobuf", "Value", Value)

@@ -199,6 +199,10 @@ COLUMNS: Mapping[Entity, Mapping[str, Column]] = {
         launch_condition_type=TEXT,
     ),
     Entity.PROJECT: _columns(identifier=TEXT, name=TEXT, description=TEXT, labels=BYTES, state=INTEGER),
+    Entity.SIGNAL: _columns(**_EXECUTION_KEY, signal_id=TEXT, type=BYTES, value=BYTES),
+    Entity.NAMED_ENTITY: _columns(
+        resource_type=INTEGER, project=TEXT, domain=TEXT, name=TEXT, description=TEXT, state=INTEGER
+    ),
     Entity.EXECUTION_TAG: _columns(**_EXECUTION_KEY, key=TEXT, value=TEXT),
     Entity.ADMIN_TAG: _columns(name=TEXT),
 }

@@ -8,6 +8,7 @@ from .launch_plans import LaunchPlanService
 from .launching import LaunchService
 from .node_executions import NodeExecutionService
 from .projects import ProjectService
+from .relaunching import RelaunchService
 from .single_task import Skeletons
 from .task_executions import TaskExecutionService
 from .tasks import TaskService
@@ -19,13 +20,14 @@ __all__ = ["Context", "Route", "build_routes"]
 def build_routes(context: Context) -> dict[str, Route]:
     """Everything that the server answers, by path."""
     workflows, launch_plans = WorkflowService(context), LaunchPlanService(context)
-    skeletons = Skeletons(context.store, workflows, launch_plans)
+    launching = LaunchService(context, Skeletons(context.store, workflows, launch_plans))
     return {
         **ProjectService(context).routes(),
         **TaskService(context).routes(),
         **workflows.routes(),
         **launch_plans.routes(),
-        **LaunchService(context, skeletons).routes(),
+        **launching.routes(),
+        **RelaunchService(context, launching).routes(),
         **ExecutionService(context).routes(),
         **NodeExecutionService(context).routes(),
         **TaskExecutionService(context).routes(),

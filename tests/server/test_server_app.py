@@ -25,6 +25,7 @@ from tests.server.client import Client, RpcFailed
 from tests.server.conftest import Connect
 
 IMPLEMENTED = {
+    "CreateWorkflowEvent CreateNodeEvent CreateTaskEvent",
     "RelaunchExecution RecoverExecution GetDynamicNodeWorkflow ListNodeExecutionsForTask",
     "RegisterProject UpdateProject GetProject ListProjects GetDomains GetVersion",
     "CreateTask GetTask ListTasks ListTaskIds",

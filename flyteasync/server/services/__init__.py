@@ -6,12 +6,15 @@ from .context import Context, Route
 from .executions import ExecutionService
 from .launch_plans import LaunchPlanService
 from .launching import LaunchService
+from .node_events import NodeEventService
 from .node_executions import NodeExecutionService
 from .projects import ProjectService
 from .relaunching import RelaunchService
 from .single_task import Skeletons
+from .task_events import TaskEventService
 from .task_executions import TaskExecutionService
 from .tasks import TaskService
+from .workflow_events import WorkflowEventService
 from .workflows import WorkflowService
 
 __all__ = ["Context", "Route", "build_routes"]
@@ -31,4 +34,7 @@ def build_routes(context: Context) -> dict[str, Route]:
         **ExecutionService(context).routes(),
         **NodeExecutionService(context).routes(),
         **TaskExecutionService(context).routes(),
+        **WorkflowEventService(context).routes(),
+        **NodeEventService(context).routes(),
+        **TaskEventService(context).routes(),
     }

@@ -109,7 +109,6 @@ class WorkflowRow(EntityRow):
     listed: admin.Workflow
     compiled: core.CompiledWorkflowClosure
     short_description: str = ""
-    system_generated: bool = False
 
     @property
     def template(self) -> core.WorkflowTemplate:
@@ -128,7 +127,6 @@ class LaunchPlanRow(EntityRow):
     workflow_id: int
     schedule_type: str = "NONE"
     launch_condition_type: str | None = None
-    system_generated: bool = False
 
     @property
     def spec(self) -> admin.LaunchPlanSpec:

@@ -279,6 +279,6 @@ class MemoryStore:
             lambda row: ((row.resource_type, row.project, row.domain, row.name),),
         )
         self.attributes = MemoryTable[AttributesKey, AttributesRow](
-            "resources_pkey", clock, lambda row: row.key, lambda row: (row.resource_type,)
+            "resources_pkey", clock, lambda row: row.key, lambda row: ((row.resource_type,),)
         )
         self.data: dict[str, core.LiteralMap] = {}

@@ -25,8 +25,13 @@ from tests.server.client import Client, RpcFailed
 from tests.server.conftest import Connect
 
 IMPLEMENTED = {
-    "CreateWorkflowEvent CreateNodeEvent CreateTaskEvent",
     "RelaunchExecution RecoverExecution GetDynamicNodeWorkflow ListNodeExecutionsForTask",
+    "CreateWorkflowEvent CreateNodeEvent CreateTaskEvent",
+    "GetOrCreateSignal ListSignals SetSignal",
+    "ListNamedEntities GetNamedEntity UpdateNamedEntity GetDescriptionEntity ListDescriptionEntities",
+    "UpdateProjectAttributes GetProjectAttributes DeleteProjectAttributes",
+    "UpdateProjectDomainAttributes GetProjectDomainAttributes DeleteProjectDomainAttributes",
+    "UpdateWorkflowAttributes GetWorkflowAttributes DeleteWorkflowAttributes ListMatchableAttributes",
     "RegisterProject UpdateProject GetProject ListProjects GetDomains GetVersion",
     "CreateTask GetTask ListTasks ListTaskIds",
     "CreateWorkflow GetWorkflow ListWorkflows ListWorkflowIds",

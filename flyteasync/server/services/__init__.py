@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from .attributes import AttributesService
 from .context import Context, Route
+from .descriptions import DescriptionService
 from .executions import ExecutionService
 from .launch_plans import LaunchPlanService
 from .launching import LaunchService
+from .named_entities import NamedEntityService
 from .node_events import NodeEventService
 from .node_executions import NodeExecutionService
 from .projects import ProjectService
 from .relaunching import RelaunchService
+from .signals import SignalService
 from .single_task import Skeletons
 from .task_events import TaskEventService
 from .task_executions import TaskExecutionService
@@ -37,4 +41,8 @@ def build_routes(context: Context) -> dict[str, Route]:
         **WorkflowEventService(context).routes(),
         **NodeEventService(context).routes(),
         **TaskEventService(context).routes(),
+        **SignalService(context).routes(),
+        **NamedEntityService(context).routes(),
+        **DescriptionService(context).routes(),
+        **AttributesService(context).routes(),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .attributes import AttributesService
 from .context import Context, Route
+from .data_proxy import DataProxyService
 from .descriptions import DescriptionService
 from .executions import ExecutionService
 from .launch_plans import LaunchPlanService
@@ -27,6 +28,7 @@ __all__ = ["Context", "Route", "build_routes"]
 def build_routes(context: Context) -> dict[str, Route]:
     """Everything that the server answers, by path."""
     workflows, launch_plans = WorkflowService(context), LaunchPlanService(context)
+    nodes, tasks = NodeExecutionService(context), TaskExecutionService(context)
     launching = LaunchService(context, Skeletons(context.store, workflows, launch_plans))
     return {
         **ProjectService(context).routes(),
@@ -36,8 +38,9 @@ def build_routes(context: Context) -> dict[str, Route]:
         **launching.routes(),
         **RelaunchService(context, launching).routes(),
         **ExecutionService(context).routes(),
-        **NodeExecutionService(context).routes(),
-        **TaskExecutionService(context).routes(),
+        **nodes.routes(),
+        **tasks.routes(),
+        **DataProxyService(context, nodes, tasks).routes(),
         **WorkflowEventService(context).routes(),
         **NodeEventService(context).routes(),
         **TaskEventService(context).routes(),

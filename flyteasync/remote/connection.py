@@ -10,8 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..deadline import Duration, seconds
-from ..entities import FlyteLaunchPlan
-from ..entities.base import text_of
+from ..entities import EntityKey, FlyteLaunchPlan
 from ..errors import FlyteRemoteClosed, FlyteWrongLoop
 from ..idl import core
 from ..rpc import CallLimiter, CallOptions, CallStats, RetryBudget, RpcCaller, TokenSource
@@ -29,18 +28,18 @@ class PlanCache:
     """The launch plans that were fetched last; a registered version never changes."""
 
     def __init__(self) -> None:
-        self._plans: OrderedDict[str, FlyteLaunchPlan] = OrderedDict()
+        self._plans: OrderedDict[EntityKey, FlyteLaunchPlan] = OrderedDict()
 
     def get(self, identifier: core.Identifier) -> FlyteLaunchPlan | None:
         """The launch plan of that identifier, if it is remembered."""
-        plan = self._plans.get(text_of(identifier))
+        plan = self._plans.get(EntityKey.of(identifier))
         if plan is not None:
-            self._plans.move_to_end(text_of(identifier))
+            self._plans.move_to_end(EntityKey.of(identifier))
         return plan
 
     def put(self, plan: FlyteLaunchPlan) -> None:
         """Remember a launch plan."""
-        self._plans[text_of(plan.id)] = plan
+        self._plans[EntityKey.of(plan.id)] = plan
         while len(self._plans) > PLANS_KEPT:
             self._plans.popitem(last=False)
 
@@ -58,7 +57,11 @@ class Connection:
 
     async def aclose(self, grace: float) -> None:
         """Fail all waits, then close the transport, giving calls under way so many seconds."""
-        await self.watcher.aclose()
+        try:
+            await self.watcher.aclose()
+        except BaseException:
+            await self.transport.aclose(0)
+            raise
         await self.transport.aclose(grace)
 
 

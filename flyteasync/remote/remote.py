@@ -13,10 +13,12 @@ import anyio
 from ..config import Config, parse_endpoint
 from ..deadline import Duration, seconds
 from ..idl import admin
+from ..literals import Access, Store
 from ..rpc import CallOptions, CallStats, RetryPolicy, TokenSource
+from ..storage import Storage
 from ..transport import Transport, TransportName, TransportOptions, check_name, make_transport
 from .connection import Connector
-from .launch import Launching
+from .many import Many
 
 MAX_CONCURRENT_RPCS = 200
 
@@ -37,7 +39,7 @@ class Readiness:
     latency: float
 
 
-class FlyteRemote(Launching):
+class FlyteRemote(Many):
     """A Flyte backend, seen from an async program.
 
     Constructing one opens nothing, starts nothing and warns about nothing; the connection is made by the first call,
@@ -54,6 +56,8 @@ class FlyteRemote(Launching):
         options: CallOptions | None = None,
         max_concurrent_rpcs: int = MAX_CONCURRENT_RPCS,
         tokens: TokenSource | None = None,
+        storage: Store | None = None,
+        allow_pickle: bool | None = None,
     ) -> None:
         """Describe the backend; no I/O.
 
@@ -65,6 +69,9 @@ class FlyteRemote(Launching):
             options: time limits, retries and metadata of every call; 10 s an attempt and 60 s in all if not given.
             max_concurrent_rpcs: calls in flight at the most; the rest queue.
             tokens: where bearer tokens come from; none are sent without.
+            storage: reads files, datasets and values too large for messages; made of the configuration if not given.
+            allow_pickle: read pickled values without being asked for each; loading one runs code chosen by whoever
+                wrote it. None goes by the environment variable `FLYTE_SDK_ALLOW_PICKLE`.
 
         Raises:
             FlyteInvalidInputException: an endpoint or option that cannot be.
@@ -74,6 +81,7 @@ class FlyteRemote(Launching):
         self._default_project = default_project
         self._default_domain = default_domain
         self._options = options or CallOptions()
+        self._access = Access(storage if storage is not None else Storage(config.data_config), allow_pickle)
         settings = _transport_options(config)
 
         def connect() -> Transport:

@@ -9,22 +9,10 @@ import betterproto2
 
 from .. import codec
 from ..idl import core
+from .bindcheck import END, START, BindingCheck, CompileError, report
 from .inputs import variables_of
 from .rows import EntityKey
 from .text import proto_text
-from .typecheck import castable, scalar_type_of
-
-START = "start-node"
-END = "end-node"
-
-
-class CompileError(Exception):
-    """A template that cannot run; the text lists every reason as the propeller's compiler does."""
-
-    def __init__(self, errors: Iterable[str]) -> None:
-        ordered = sorted(set(errors))
-        lines = (f"\tError {index}: {error}\n" for index, error in enumerate(ordered))
-        super().__init__(f"Collected Errors: {len(ordered)}\n" + "".join(lines))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +110,7 @@ def _compile(
     template = codec.decode(core.WorkflowTemplate, codec.encode(template))
     if not template.nodes:
         name = "" if template.id is None else proto_text(template.id)
-        _report(errors, "NoNodesFound", name, f"Can't find any nodes in workflow [{name}].")
+        report(errors, "NoNodesFound", name, f"Can't find any nodes in workflow [{name}].")
         return None
     interface = template.interface or core.TypedInterface()
     interface.inputs = interface.inputs or core.VariableMap()
@@ -145,10 +133,6 @@ def _compile(
     return core.CompiledWorkflow(template=template, connections=graph.connections())
 
 
-def _report(errors: list[str], code: str, node_id: str, description: str) -> None:
-    errors.append(f"Code: {code}, Node Id: {node_id}, Description: {description}")
-
-
 @dataclass(slots=True)
 class _Graph:
     """The nodes of one workflow and the edges between them."""
@@ -161,7 +145,7 @@ class _Graph:
     downstream: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
 
     def report(self, code: str, node_id: str, description: str) -> None:
-        _report(self.errors, code, node_id, description)
+        report(self.errors, code, node_id, description)
 
     def add_nodes(self, nodes: Iterable[core.Node]) -> None:
         for node in nodes:
@@ -232,7 +216,8 @@ class _Graph:
             else:
                 bound.add(binding.var)
                 expected = None if param is None else param.type
-                upstream |= _Binder(self, node, binding.var).check(binding.binding, expected)
+                check = BindingCheck(self.interfaces, self.errors, node.id, binding.var)
+                upstream |= check.check(binding.binding, expected)
         for name, variable in (params or {}).items():
             if name not in bound and not _is_optional(variable):
                 self.report("ParameterNotBound", node.id, f"Parameter not bound [{name}].")
@@ -288,150 +273,3 @@ class _Graph:
 def _is_optional(variable: core.Variable) -> bool:
     union = None if variable.type is None else variable.type.union_type
     return union is not None and any(variant.simple == core.SimpleType.NONE for variant in union.variants)
-
-
-@dataclass(frozen=True, slots=True)
-class _Binder:
-    """Checks the bindings of one input of one node."""
-
-    graph: _Graph
-    node: core.Node
-    param: str
-
-    def check(self, binding: core.BindingData, expected: core.LiteralType | None) -> set[str]:
-        """Check against the expected type (None is not checked) and return the nodes it refers to."""
-        name, value = betterproto2.which_one_of(binding, "value")
-        if expected is not None and expected.union_type is not None and name in ("collection", "map"):
-            return self._check_union(binding, expected, expected.union_type)
-        match value:
-            case core.Scalar():
-                return self._check_scalar(value, expected)
-            case core.OutputReference():
-                return self._check_promise(value, expected)
-            case core.BindingDataCollection():
-                element = None if expected is None else expected.collection_type
-                return self._check_elements(value.bindings, element, expected, "collection")
-            case core.BindingDataMap():
-                element = None if expected is None else expected.map_value_type
-                return self._check_elements(value.bindings.values(), element, expected, "map")
-            case core.LiteralOffloadedMetadata():
-                return set()
-            case _:
-                self._mismatch(expected, "")
-                return set()
-
-    def _check_union(self, binding: core.BindingData, expected: core.LiteralType, union: core.UnionType) -> set[str]:
-        """A list or map may go to a union if exactly one variant takes it."""
-        matches: list[tuple[core.LiteralType, set[str]]] = []
-        for variant in union.variants:
-            attempt = _Graph(self.graph.references, [], self.graph.interfaces)
-            found = _Binder(attempt, self.node, self.param).check(binding, variant)
-            if not attempt.errors:
-                matches.append((variant, found))
-        if len(matches) == 1:
-            return matches[0][1]
-        start = (
-            f"Input [{self.param}] on node [{self.node.id}] expects bindings of union type [{proto_text(expected)}].  "
-            f"Received [{proto_text(binding)}] which "
-        )
-        if not matches:
-            text = "does not match any of the variants."
-            self.graph.report("IncompatibleBindingUnionValue", self.node.id, start + text)
-        else:
-            first, second = proto_text(matches[0][0]), proto_text(matches[1][0])
-            text = f"is ambiguous as both variants [{first}] and [{second}] match."
-            self.graph.report("AmbiguousBindingUnionValue", self.node.id, start + text)
-        return set()
-
-    def _check_scalar(self, scalar: core.Scalar, expected: core.LiteralType | None) -> set[str]:
-        kind = scalar_type_of(scalar)
-        if kind is None:
-            text = f"Unrecognized value [{betterproto2.which_one_of(scalar, 'value')[0]}]."
-            self.graph.report("UnrecognizedValue", self.node.id, text)
-        elif expected is not None and not castable(kind, expected):
-            text = (
-                f"Variable [{self.param}] (type [{proto_text(kind)}]) doesn't match expected type "
-                f"[{proto_text(expected)}]."
-            )
-            self.graph.report("MismatchingTypes", self.node.id, text)
-        enum = None if expected is None else expected.enum_type
-        given = "" if scalar.primitive is None else scalar.primitive.string_value or ""
-        if enum is not None and given not in enum.values:
-            text = (
-                f"Input [{self.param}] on node [{self.node.id}] is an Enum and expects value to be one of "
-                f"[[{' '.join(enum.values)}]].  Received [{given}]"
-            )
-            self.graph.report("IllegalEnumValue", self.node.id, text)
-        return set()
-
-    def _check_elements(
-        self,
-        bindings: Iterable[core.BindingData],
-        element: core.LiteralType | None,
-        expected: core.LiteralType | None,
-        received: str,
-    ) -> set[str]:
-        if expected is not None and element is None:
-            self._mismatch(expected, received)
-            return set()
-        return {upstream for binding in bindings for upstream in self.check(binding, element)}
-
-    def _mismatch(self, expected: core.LiteralType | None, received: str) -> None:
-        text = (
-            f"Input [{self.param}] on node [{self.node.id}] expects bindings of type [{proto_text(expected)}].  "
-            f"Received [{received}]"
-        )
-        self.graph.report("MismatchingBindings", self.node.id, text)
-
-    def _check_promise(self, promise: core.OutputReference, expected: core.LiteralType | None) -> set[str]:
-        source = promise.node_id or START
-        if source not in self.graph.interfaces or source == END:
-            text = f"Referenced node [{source}] not found."
-            self.graph.report("NodeReferenceNotFound", self.node.id, text)
-            self._not_bound()
-            return set()
-        interface = self.graph.interfaces[source]
-        if interface is not None:
-            variable = variables_of(interface.outputs).get(promise.var)
-            if variable is None or variable.type is None:
-                text = f"Variable [{promise.var}] not found on node [{source}]."
-                self.graph.report("VariableNameNotFound", source, text)
-                self._not_bound()
-                return set()
-            kind = self._follow(promise, variable.type)
-            if kind is not None and expected is not None and not castable(kind, expected):
-                self._mismatching_variables(promise, kind, expected)
-                return set()
-        promise.node_id = source
-        return {source}
-
-    def _follow(self, promise: core.OutputReference, kind: core.LiteralType) -> core.LiteralType | None:
-        """The type at the end of an attribute path; None if it cannot be told."""
-        for attribute in promise.attr_path:
-            structure = kind.structure
-            if kind.collection_type is not None:
-                kind = kind.collection_type
-            elif kind.map_value_type is not None:
-                kind = kind.map_value_type
-            elif structure is not None and structure.dataclass_type:
-                name = attribute.string_value or ""
-                if name not in structure.dataclass_type:
-                    text = f"Variable [{promise.var}] (type [{proto_text(kind)}]) doesn't have field [{name}]."
-                    self.graph.report("FieldNotFound", self.node.id, text)
-                    return None
-                kind = structure.dataclass_type[name]
-            else:
-                return None
-        return kind
-
-    def _not_bound(self) -> None:
-        self.graph.report("ParameterNotBound", self.node.id, f"Parameter not bound [{self.param}].")
-
-    def _mismatching_variables(
-        self, promise: core.OutputReference, kind: core.LiteralType, expected: core.LiteralType
-    ) -> None:
-        text = (
-            f"The output variable '{promise.var}' has type [{proto_text(kind)}], but it's assigned to the input "
-            f"variable '{self.param}' which has type type [{proto_text(expected)}]."
-        )
-        self.graph.report("MismatchingTypes", self.node.id, text)

@@ -50,14 +50,7 @@ class ProcessHost(Host):
     def _begin(self) -> Future[str]:
         if self._process is not None or self._ended.done():
             raise FlyteUsageError("this host was started before; make a new one")
-        self._process = subprocess.Popen(  # our own interpreter and our own module
-            [sys.executable, "-m", "flyteasync.server", "--child"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            # Ctrl-C reaches the whole group of processes; ending this one is our business.
-            process_group=None if sys.platform == "win32" else 0,
-        )
+        self._process = _spawn()
         # What this process can import, its handlers' modules above all, the child must find too.
         self._tell({**self._hello, "sys_path": sys.path})
         self._errors.start()
@@ -131,6 +124,17 @@ class ProcessHost(Host):
                 # Whoever replaced standard error may have closed it since.
                 with contextlib.suppress(OSError, ValueError):
                     sys.stderr.write(text)
+
+
+def _spawn() -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "flyteasync.server", "--child"]
+    pipe = subprocess.PIPE
+    # Ctrl-C reaches the whole group of processes; ending this one is our business.
+    group = None if sys.platform == "win32" else 0
+    try:
+        return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, process_group=group)  # noqa: S603
+    except OSError as error:
+        raise FlyteSystemUnavailableException(f"the server's process cannot be started: {error}") from error
 
 
 def _after(seconds: float, action: Callable[[], object]) -> threading.Timer:

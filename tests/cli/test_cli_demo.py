@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from flyteasync.cli.demo_run import measure
-from flyteasync.cli.demo_workflow import HANDLERS
+from flyteasync.cli.demo_workflow import HANDLERS, squares
 from flyteasync.errors import Status
 from flyteasync.testing import Environment, Fault
 from tests.support.command import Terminal, run
@@ -80,7 +80,11 @@ def test_the_exit_status_is_1_if_an_output_is_wrong(tmp_path: Path, output: list
 def failing(n: int) -> list[int]:
     if n == 1:
         raise ValueError("[/no] squares today")
-    return HANDLERS["demo.squares"](n)
+    return squares(n)
+
+
+def lying(name: str) -> str:
+    return "hello" if name == "run 2" else f"hello {name}"
 
 
 @pytest.fixture
@@ -91,7 +95,7 @@ def quiet() -> Progress:
 async def test_failed_and_wrong_executions_are_told_apart(quiet: Progress) -> None:
     handlers: dict[str, Callable[..., Any]] = {
         "demo.squares": failing,
-        "demo.greet": lambda name: "hello" if name == "run 2" else f"hello {name}",
+        "demo.greet": lying,
         "demo.report_lines": HANDLERS["demo.report_lines"],
     }
     async with await Environment.start(handlers, where="thread") as environment:

@@ -4,7 +4,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,7 +18,7 @@ PROMPT = 5.0
 
 
 @contextmanager
-def serving(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def serving(*arguments: str) -> Generator[tuple[subprocess.Popen[str], str]]:
     """A server's process, with the endpoint that it printed."""
     with started(*FLYTEASYNC, "serve", "--port", "0", *arguments) as process:
         assert process.stdout is not None

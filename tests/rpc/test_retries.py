@@ -20,9 +20,12 @@ from flyteasync.errors import (
     Status,
 )
 from flyteasync.idl import admin
-from flyteasync.rpc import RetryBudget
+from flyteasync.idl.services import AdminService
+from flyteasync.rpc import RetryBudget, RpcCaller
 from flyteasync.rpc.retry import AMBIGUOUS, Kind, may_repeat
 from flyteasync.server import Fault
+from flyteasync.transport import TransportOptions
+from flyteasync.transport.grpc_aio import GrpcAioTransport
 from tests.support.backend import FAST, Backend, remote_of
 from tests.support.loop import clock, eventually
 from tests.support.wire import Call, Refusal, Wire
@@ -153,13 +156,18 @@ async def test_no_time_limit_is_none(bare: Backend) -> None:
 
 
 async def test_a_dead_server_meets_no_storm(bare: Backend) -> None:
-    """The budget that all calls of a remote share ends the repetition when the server is down for everybody."""
+    """The budget that all calls of a connection share ends the repetition when the server is down for everybody."""
     bare.misbehave(Fault(method="*"))
-    calls = (bare.remote.admin.get_version(VERSION) for _ in range(200))
+    transport = GrpcAioTransport(TransportOptions(bare.server.endpoint, insecure=True))
+    caller = RpcCaller(transport, FAST, budget=RetryBudget(capacity=50, per_second=0))
+    calls = (AdminService(caller).get_version(VERSION) for _ in range(20))
     results = await asyncio.gather(*calls, return_exceptions=True)
     assert all(isinstance(result, FlyteSystemUnavailableException) for result in results)
-    retries = bare.remote.stats.retries["GetVersion"]
-    assert 1000 <= retries <= 1000 + 20 * FAST.timeout
+    assert bare.calls("GetVersion") == 20 + 50
+    with pytest.raises(FlyteSystemUnavailableException):
+        await AdminService(caller.view(FAST)).get_version(VERSION)
+    assert bare.calls("GetVersion") == 20 + 50 + 1, "a view shares the budget"
+    await transport.aclose(0)
 
 
 async def test_pauses_are_logged_for_who_wants_to_know(bare: Backend, caplog: pytest.LogCaptureFixture) -> None:

@@ -261,6 +261,14 @@ def test_a_child_that_dies_before_it_listens_leaves_its_last_words(
     assert "out of order" in str(caught.value)
 
 
+def test_a_child_that_cannot_be_started_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "nope"))
+    host = serve_in_process()
+    with pytest.raises(FlyteSystemUnavailableException, match=r"the server's process cannot be started: .*nope"):
+        host.start()
+    host.stop()
+
+
 def test_a_child_that_never_listens_is_given_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     fake = tmp_path / "python"
     fake.write_text("#!/bin/sh\nexec sleep 60\n")

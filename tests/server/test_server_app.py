@@ -25,6 +25,14 @@ from tests.server.client import Client, RpcFailed
 from tests.server.conftest import Connect
 
 IMPLEMENTED = {
+    "CreateUploadLocation CreateDownloadLocation CreateDownloadLink GetData",
+    "RelaunchExecution RecoverExecution GetDynamicNodeWorkflow ListNodeExecutionsForTask",
+    "CreateWorkflowEvent CreateNodeEvent CreateTaskEvent",
+    "GetOrCreateSignal ListSignals SetSignal",
+    "ListNamedEntities GetNamedEntity UpdateNamedEntity GetDescriptionEntity ListDescriptionEntities",
+    "UpdateProjectAttributes GetProjectAttributes DeleteProjectAttributes",
+    "UpdateProjectDomainAttributes GetProjectDomainAttributes DeleteProjectDomainAttributes",
+    "UpdateWorkflowAttributes GetWorkflowAttributes DeleteWorkflowAttributes ListMatchableAttributes",
     "RegisterProject UpdateProject GetProject ListProjects GetDomains GetVersion",
     "CreateTask GetTask ListTasks ListTaskIds",
     "CreateWorkflow GetWorkflow ListWorkflows ListWorkflowIds",
@@ -34,6 +42,7 @@ IMPLEMENTED = {
     "GetNodeExecution ListNodeExecutions GetNodeExecutionData",
     "GetTaskExecution ListTaskExecutions GetTaskExecutionData",
 }
+PLAIN = {Status.OK, Status.INVALID_ARGUMENT, Status.NOT_FOUND}
 NAMES = {name for line in IMPLEMENTED for name in line.split()}
 MISSING = [method for method in methods.METHODS.values() if method.name not in NAMES]
 
@@ -59,12 +68,14 @@ async def status_of(client: Client, method: methods.Method[Any, Any]) -> Status:
     return Status.OK
 
 
-async def test_every_other_method_of_the_admin_service_is_there(connect: Connect) -> None:
+async def test_every_other_method_is_there(connect: Connect) -> None:
     client = await connect()
     there = [method for method in methods.METHODS.values() if method.name in NAMES]
     assert len(there) == len(NAMES)
     for method in there:
-        assert await status_of(client, method) in (Status.OK, Status.INVALID_ARGUMENT, Status.NOT_FOUND), method.name
+        # The real server cannot sign the URL of nothing either.
+        expected = {Status.INTERNAL} if method is methods.CREATE_DOWNLOAD_LOCATION else PLAIN
+        assert await status_of(client, method) in expected, method.name
 
 
 async def test_the_documentation_lists_what_is_not_there() -> None:
@@ -197,16 +208,13 @@ async def test_a_server_is_started_once_and_may_be_stopped_often() -> None:
         await server.start()
     await server.stop()
     await server.stop()
-    await server.wait_stopped()
     await Server().stop()
 
 
 async def test_calls_in_flight_are_given_their_grace(connect: Connect) -> None:
     client = await connect(faults=(Fault(method="GetVersion", kind="delay", delay=0.1),))
     call = asyncio.ensure_future(client.call(methods.GET_VERSION, admin.GetVersionRequest()))
-    async with asyncio.timeout(10):
-        while (await client.control("GetStats"))["in_flight"] == 0:  # noqa: ASYNC110
-            await asyncio.sleep(0.002)
+    await client.in_flight(1)
     assert client.server is not None
     await client.server.stop(grace=10)
     assert (await call).control_plane_version is not None
@@ -226,6 +234,11 @@ async def test_a_handler_must_be_callable() -> None:
         ({"max_receive_bytes": -1}, "max_receive_bytes must be zero or more, got -1"),
         ({"max_workflow_nodes": -1}, "max_workflow_nodes must be zero or more, got -1"),
         ({"max_parallelism": -1}, "max_parallelism must be zero or more, got -1"),
+        (
+            {"resource_limits": {"CPU": "many"}},
+            "resource_limits['CPU']: quantities must match the regular expression "
+            "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$', got 'many'",
+        ),
         ({"phase_delay": -1}, "phase_delay must be zero or more seconds, got -1"),
         ({"abort_delay": float("nan")}, "abort_delay must be zero or more seconds, got nan"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +12,8 @@ from flyteasync import CallOptions, Config, FlyteRemote, RetryPolicy
 from flyteasync.cli import demo_workflow
 from flyteasync.idl import admin, core
 from flyteasync.server import Fault, Handler, Server, ServerConfig
+from flyteasync.server.clock import Clock
+from flyteasync.server.store import MemoryStore
 from tests.server import build
 
 PROJECT, DOMAIN = build.PROJECT, build.DOMAIN
@@ -36,7 +39,6 @@ class Backend:
     """
 
     def __init__(self, *faults: Fault, registered: bool = True, **settings: Any) -> None:
-        self._registered = registered
         self.gate = asyncio.Event()
         self.held = 0
         self._failures: Counter[str] = Counter()
@@ -48,7 +50,9 @@ class Backend:
             "nothing": lambda: None,
             "add": lambda a, b: a + b,
         }
-        self.server = Server(ServerConfig(faults=faults, **settings), handlers)
+        self._registered = registered
+        self._start = lambda store: Server(ServerConfig(faults=faults, **settings), handlers, store=store)
+        self.server: Server
         self.remote: FlyteRemote
 
     async def _hold(self, name: str) -> str:
@@ -66,14 +70,8 @@ class Backend:
         return key
 
     async def __aenter__(self) -> Backend:
-        endpoint = await self.server.start()
-        if self._registered:
-            self.misbehave()
-            async with remote_of(endpoint) as remote:
-                await register_all(remote)
-            self.server.stats.reset()
-            self.misbehave(*self.server.config.faults)
-        self.remote = remote_of(endpoint)
+        self.server = self._start(await registered_store() if self._registered else None)
+        self.remote = remote_of(await self.server.start())
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -95,6 +93,19 @@ class Backend:
             id=admin.NamedEntityIdentifier(project=PROJECT, domain=DOMAIN), limit=100_000
         )
         return (await self.remote.admin.list_executions(request)).executions
+
+
+_registered: list[MemoryStore] = []
+
+
+async def registered_store() -> MemoryStore:
+    """What a server has after `register_all`, which takes much longer than to copy it."""
+    if not _registered:
+        store = MemoryStore(Clock())
+        async with Server(store=store) as server, remote_of(server.endpoint) as remote:
+            await register_all(remote)
+        _registered.append(store)
+    return copy.deepcopy(_registered[0])
 
 
 async def register(

@@ -236,7 +236,12 @@ async def test_a_lost_connection_is_unavailable_and_the_next_call_connects_again
         with pytest.raises(TransportError) as caught:
             await task
         assert caught.value.status is Status.UNAVAILABLE
-        assert await call(transport) == b"request"
+        for _ in range(10):  # a call may still be sent over the connection before its loss is noticed
+            with contextlib.suppress(TransportError):
+                assert await call(transport) == b"request"
+                break
+        else:
+            pytest.fail("there is no connection again")
 
 
 # Sizes ...

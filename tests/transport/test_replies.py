@@ -60,9 +60,7 @@ def test_an_error_is_read_as_it_was_meant(text: str, details: bytes, status: Sta
 
 
 def test_an_error_is_read_though_its_decoration_is_broken() -> None:
-    error = failure(
-        (*GRPC, (b"grpc-status", b"5"), (b"grpc-message", b"\xff%zz"), (b"grpc-status-details-bin", b"a"))
-    )
+    error = failure((*GRPC, (b"grpc-status", b"5"), (b"grpc-message", b"\xff%zz"), (b"grpc-status-details-bin", b"a")))
     assert error.status is Status.NOT_FOUND
     assert "%zz" in error.text
     assert error.status_details == b""

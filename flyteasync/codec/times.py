@@ -44,10 +44,10 @@ def read_seconds(pieces: bytes | list[bytes], depth: int) -> Seconds:
         at, end = 0, len(data)
         while at < end:
             tag = data[at]
-            if tag > 127:
-                tag, at = read_tag(data, at)
-            else:
+            if tag in (_SECONDS_TAG, _NANOS_TAG):
                 at += 1
+            else:
+                tag, at = read_tag(data, at)
             if tag == _SECONDS_TAG:
                 seconds, at = read_varint(data, at)
             elif tag == _NANOS_TAG:

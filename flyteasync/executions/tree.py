@@ -10,9 +10,10 @@ import anyio
 from ..errors import FlyteDecodeError, FlyteError, Status
 from ..idl import admin, core
 from ..watcher import Name
-from .base import Data, cut_short, read_data
+from .base import Data, cut_short
 from .concurrent import map_concurrently
 from .context import Context
+from .data import DataLoader, Expected
 from .node import SUCCESSFUL_NODE_PHASES, Below, FlyteNodeExecution
 from .task import FlyteTaskExecution, TaskPhase
 
@@ -44,6 +45,7 @@ class _Reader:
         self._admin = context.admin
         self._name = name
         self._limit = anyio.Semaphore(CONCURRENCY)
+        self._loader = DataLoader(context.access)
 
     async def level(self, parent: str, known: Mapping[str, FlyteNodeExecution]) -> dict[str, FlyteNodeExecution]:
         """The nodes below a parent; at the top if it is empty."""
@@ -91,23 +93,16 @@ class _Reader:
     async def node_data(self, node: FlyteNodeExecution) -> Data:
         """The inputs and outputs of a node."""
         answer = await self._admin.get_node_execution_data(admin.NodeExecutionGetDataRequest(id=node.id))
-        return read_data(
-            answer.full_inputs,
-            answer.full_outputs,
-            succeeded=node.closure.phase in SUCCESSFUL_NODE_PHASES,
-            outputs_uri=node.closure.output_uri or "",
-        )
+        # What the start node puts out are the inputs of the execution, of which there may be none.
+        uri = "" if node.id.node_id == START_NODE else node.closure.output_uri or ""
+        return await self._loader.load(answer, Expected(node.closure.phase in SUCCESSFUL_NODE_PHASES, uri))
 
     async def task(self, model: admin.TaskExecution) -> FlyteTaskExecution:
         """One attempt with its values."""
         task = FlyteTaskExecution(model)
         answer = await self._admin.get_task_execution_data(admin.TaskExecutionGetDataRequest(id=task.id))
-        data = read_data(
-            answer.full_inputs,
-            answer.full_outputs,
-            succeeded=task.closure.phase == TaskPhase.SUCCEEDED,
-            outputs_uri=task.closure.output_uri or "",
-        )
+        expected = Expected(task.closure.phase == TaskPhase.SUCCEEDED, task.closure.output_uri or "")
+        data = await self._loader.load(answer, expected)
         return FlyteTaskExecution(model, data)
 
     async def list_nodes(self, parent: str) -> list[admin.NodeExecution]:

@@ -20,8 +20,9 @@ from ..errors import FlyteError, FlytePreconditionFailed, FlyteTimeout, FlyteUsa
 from ..idl import admin, core
 from ..watcher import Name
 from ..watcher.plan import Phase
-from .base import Data, cut_short, read_data
+from .base import Data, cut_short
 from .context import Context
+from .data import DataLoader, Expected
 from .snapshot import Snapshot, merge
 from .state import WorkflowExecutionState
 from .tree import read_nodes
@@ -275,11 +276,11 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
         )
         outputs = snapshot.closure.outputs
         interface = self._interface
-        return read_data(
-            answer.full_inputs,
-            answer.full_outputs,
+        expected = Expected(
             succeeded=snapshot.phase is Phase.SUCCEEDED,
             outputs_uri=(outputs.uri or "") if outputs is not None else "",
-            variables=(None, None) if interface is None else (interface.inputs, interface.outputs),
+            inputs=None if interface is None else interface.inputs,
+            outputs=None if interface is None else interface.outputs,
             hints=self._type_hints,
         )
+        return await DataLoader(self._context.access).load(answer, expected)

@@ -13,7 +13,9 @@ import anyio
 from ..config import Config, parse_endpoint
 from ..deadline import Duration, seconds
 from ..idl import admin
+from ..literals import Access, Store
 from ..rpc import CallOptions, CallStats, RetryPolicy, TokenSource
+from ..storage import Storage
 from ..transport import Transport, TransportName, TransportOptions, check_name, make_transport
 from .connection import Connector
 from .many import Many
@@ -54,6 +56,8 @@ class FlyteRemote(Many):
         options: CallOptions | None = None,
         max_concurrent_rpcs: int = MAX_CONCURRENT_RPCS,
         tokens: TokenSource | None = None,
+        storage: Store | None = None,
+        allow_pickle: bool | None = None,
     ) -> None:
         """Describe the backend; no I/O.
 
@@ -65,6 +69,9 @@ class FlyteRemote(Many):
             options: time limits, retries and metadata of every call; 10 s an attempt and 60 s in all if not given.
             max_concurrent_rpcs: calls in flight at the most; the rest queue.
             tokens: where bearer tokens come from; none are sent without.
+            storage: reads files, datasets and values too large for messages; made of the configuration if not given.
+            allow_pickle: read pickled values without being asked for each; loading one runs code chosen by whoever
+                wrote it. None goes by the environment variable `FLYTE_SDK_ALLOW_PICKLE`.
 
         Raises:
             FlyteInvalidInputException: an endpoint or option that cannot be.
@@ -74,6 +81,7 @@ class FlyteRemote(Many):
         self._default_project = default_project
         self._default_domain = default_domain
         self._options = options or CallOptions()
+        self._access = Access(storage if storage is not None else Storage(config.data_config), allow_pickle)
         settings = _transport_options(config)
 
         def connect() -> Transport:

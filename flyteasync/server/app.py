@@ -22,10 +22,13 @@ from .failures import internal, shorten, status_bytes, unimplemented
 from .faults import Fault, Faults
 from .health import HEALTH_CHECK, check_health
 from .listening import refusal
+from .objects import Objects
 from .rows import ProjectRow
 from .services import Context, Route, build_routes
+from .signing import Signer
 from .stats import Stats
 from .store import MemoryStore, Store
+from .web import Web
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +74,7 @@ class Server:
         self._handlers = dict(handlers or {})
         self._server: grpc.aio.Server | None = None
         self._engine: Engine | None = None
+        self._web: Web | None = None
         self._routes: Mapping[str, Route] = {}
         self._stopping = asyncio.Event()
         for project in self.config.projects:
@@ -97,7 +101,9 @@ class Server:
             phase_delay=config.phase_delay,
             abort_delay=config.abort_delay,
         )
-        self._routes = build_routes(Context(config, self.store, engine, self._clock))
+        objects = Objects(self.store, config.max_upload_bytes, config.max_stored_bytes)
+        self._web = web = Web(config.host, config.http_port, objects, Signer(self._clock.now))
+        self._routes = build_routes(Context(config, self.store, engine, self._clock, web))
         control = Control(self.faults, self.stats, self.store, engine)
         self._server = server = grpc.aio.server(
             options=[
@@ -113,15 +119,24 @@ class Server:
         except RuntimeError:
             reason = refusal(config.host, config.port)
             raise FlyteSystemUnavailableException(f"cannot listen on {config.host}:{config.port}: {reason}") from None
+        if config.http_port is not None:
+            web.start()
         await server.start()
         self.endpoint = f"{config.host}:{port}"
         return self.endpoint
+
+    @property
+    def http_endpoint(self) -> str:
+        """`host:port` of signed URLs and `/healthcheck`; empty until the server listens there."""
+        return "" if self._web is None else self._web.endpoint
 
     async def stop(self, grace: float = 0.0) -> None:
         """Refuse new calls, give those in flight `grace` seconds, and end everything."""
         self._stopping.set()
         if self._server is not None:
             await self._server.stop(grace)
+        if self._web is not None:
+            await self._web.stop()
         if self._engine is not None:
             await self._engine.aclose()
 

@@ -34,6 +34,9 @@ class ServerConfig:
         unregistered: what becomes of a task without a handler: `fail` or `hang`.
         phase_delay: seconds of simulated work before a handler is called.
         abort_delay: seconds that an execution stays ABORTING; the real server needs some, and may never get done.
+        http_port: the port of signed URLs and `/healthcheck`; 0 picks a free one, None does so when one is needed.
+        max_upload_bytes: how long an uploaded object may be.
+        max_stored_bytes: how long all uploaded objects may be together; they are kept in memory.
         faults: what goes wrong from the start.
 
     Raises:
@@ -51,11 +54,19 @@ class ServerConfig:
     unregistered: Unregistered = "fail"
     phase_delay: float = 0.0
     abort_delay: float = 0.0
+    http_port: int | None = None
+    max_upload_bytes: int = 64 * 1024 * 1024
+    max_stored_bytes: int = 1024 * 1024 * 1024
     faults: tuple[Fault, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
             raise FlyteInvalidInputException(f"port must be from 0 to 65535, got {self.port!r}")
+        if not 0 <= (self.http_port or 0) <= 65535:
+            raise FlyteInvalidInputException(f"http_port must be None or from 0 to 65535, got {self.http_port!r}")
+        for name in ("max_upload_bytes", "max_stored_bytes"):
+            if getattr(self, name) < 0:
+                raise FlyteInvalidInputException(f"{name} must be zero or more, got {getattr(self, name)!r}")
         if self.unregistered not in get_args(Unregistered):
             raise FlyteInvalidInputException(
                 f"unregistered must be one of {', '.join(get_args(Unregistered))}, got {self.unregistered!r}"

@@ -27,6 +27,18 @@ TagKey = tuple[ExecutionKey, str, str]
 EntityKey = tuple[str, str, str, str]
 """Project, domain, name, version."""
 
+SignalKey = tuple[ExecutionKey, str]
+"""An execution's key and the signal's id."""
+
+NamedKey = tuple[int, str, str, str]
+"""Resource type, project, domain, name."""
+
+DescriptionKey = tuple[int, str, str, str, str]
+"""Resource type, project, domain, name, version."""
+
+AttributesKey = tuple[int, str, str, str]
+"""Kind of attributes, project, domain, workflow; the broader levels have empty parts."""
+
 NO_TIME = datetime.min
 
 
@@ -97,7 +109,6 @@ class WorkflowRow(EntityRow):
     listed: admin.Workflow
     compiled: core.CompiledWorkflowClosure
     short_description: str = ""
-    system_generated: bool = False
 
     @property
     def template(self) -> core.WorkflowTemplate:
@@ -116,7 +127,6 @@ class LaunchPlanRow(EntityRow):
     workflow_id: int
     schedule_type: str = "NONE"
     launch_condition_type: str | None = None
-    system_generated: bool = False
 
     @property
     def spec(self) -> admin.LaunchPlanSpec:
@@ -216,6 +226,7 @@ class NodeExecutionRow(Row):
     parent_task_execution_id: int | None = None
     error_kind: str | None = None
     error_code: str | None = None
+    dynamic_workflow: core.CompiledWorkflowClosure | None = None
 
     @property
     def key(self) -> NodeKey:
@@ -332,3 +343,66 @@ class TaskExecutionRow(Row):
     def task_execution_updated_at(self) -> datetime | None:
         """The time of the last event."""
         return self.closure.updated_at
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class SignalRow(Row):
+    """A signal, with its value once somebody has set it."""
+
+    execution_project: str
+    execution_domain: str
+    execution_name: str
+    signal_id: str
+    type: core.LiteralType
+    value: core.Literal | None = None
+
+    @property
+    def key(self) -> SignalKey:
+        """The primary key."""
+        return ((self.execution_project, self.execution_domain, self.execution_name), self.signal_id)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class NamedEntityRow(Row):
+    """What somebody wrote about a name, whatever its versions."""
+
+    resource_type: int
+    project: str
+    domain: str
+    name: str
+    description: str | None = None
+    state: int = 0
+
+    @property
+    def key(self) -> NamedKey:
+        """The primary key."""
+        return (self.resource_type, self.project, self.domain, self.name)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class DescriptionRow(EntityRow):
+    """The documentation that a version of a task or workflow was registered with."""
+
+    resource_type: int
+    message: admin.DescriptionEntity
+
+    @property
+    def short_description(self) -> str:
+        """The column of that name."""
+        return self.message.short_description
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class AttributesRow(Row):
+    """Settings of a project, of one of its domains, or of a workflow."""
+
+    resource_type: int
+    project: str
+    domain: str
+    workflow: str
+    attributes: admin.MatchingAttributes
+
+    @property
+    def key(self) -> AttributesKey:
+        """The primary key."""
+        return (self.resource_type, self.project, self.domain, self.workflow)

@@ -138,6 +138,10 @@ WIRE_TYPES = {
     "wire type 7 of a long tag": raw_varint(9999 << 3 | 7),
     "field 0, a varint": b"\x00\x01",
     "field 0, bytes": b"\x02\x00",
+    "field 0 in a time": block(101, b"\x00\x01"),
+    "field 0 in a wrapper": block(103, b"\x00\x01"),
+    "field 0 in an entry of a map": block(71, b"\x00\x01"),
+    "a padded tag in a time": block(101, padded(8, 3) + b"\x01"),
     "field 0, padded": padded(2, 3) + b"\x00",
 }
 

@@ -25,6 +25,14 @@ from tests.server.client import Client, RpcFailed
 from tests.server.conftest import Connect
 
 IMPLEMENTED = {
+    "CreateUploadLocation CreateDownloadLocation CreateDownloadLink GetData",
+    "RelaunchExecution RecoverExecution GetDynamicNodeWorkflow ListNodeExecutionsForTask",
+    "CreateWorkflowEvent CreateNodeEvent CreateTaskEvent",
+    "GetOrCreateSignal ListSignals SetSignal",
+    "ListNamedEntities GetNamedEntity UpdateNamedEntity GetDescriptionEntity ListDescriptionEntities",
+    "UpdateProjectAttributes GetProjectAttributes DeleteProjectAttributes",
+    "UpdateProjectDomainAttributes GetProjectDomainAttributes DeleteProjectDomainAttributes",
+    "UpdateWorkflowAttributes GetWorkflowAttributes DeleteWorkflowAttributes ListMatchableAttributes",
     "RegisterProject UpdateProject GetProject ListProjects GetDomains GetVersion",
     "CreateTask GetTask ListTasks ListTaskIds",
     "CreateWorkflow GetWorkflow ListWorkflows ListWorkflowIds",
@@ -34,6 +42,7 @@ IMPLEMENTED = {
     "GetNodeExecution ListNodeExecutions GetNodeExecutionData",
     "GetTaskExecution ListTaskExecutions GetTaskExecutionData",
 }
+PLAIN = {Status.OK, Status.INVALID_ARGUMENT, Status.NOT_FOUND}
 NAMES = {name for line in IMPLEMENTED for name in line.split()}
 MISSING = [method for method in methods.METHODS.values() if method.name not in NAMES]
 
@@ -59,12 +68,14 @@ async def status_of(client: Client, method: methods.Method[Any, Any]) -> Status:
     return Status.OK
 
 
-async def test_every_other_method_of_the_admin_service_is_there(connect: Connect) -> None:
+async def test_every_other_method_is_there(connect: Connect) -> None:
     client = await connect()
     there = [method for method in methods.METHODS.values() if method.name in NAMES]
     assert len(there) == len(NAMES)
     for method in there:
-        assert await status_of(client, method) in (Status.OK, Status.INVALID_ARGUMENT, Status.NOT_FOUND), method.name
+        # The real server cannot sign the URL of nothing either.
+        expected = {Status.INTERNAL} if method is methods.CREATE_DOWNLOAD_LOCATION else PLAIN
+        assert await status_of(client, method) in expected, method.name
 
 
 async def test_the_documentation_lists_what_is_not_there() -> None:

@@ -1,10 +1,11 @@
 """Both transports, behind one fixture: what is promised of one is promised of the other."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Any, get_args
 
 import pytest
 
+from flyteasync.server.host import serve_in_process
 from flyteasync.transport import Transport, TransportName, TransportOptions, make_transport
 
 Connect = Callable[..., Transport]
@@ -27,3 +28,11 @@ async def connect(transport_name: TransportName) -> AsyncGenerator[Connect]:
     yield to
     for transport in made:
         await transport.aclose(0)
+
+
+@pytest.fixture(scope="package")
+def endpoint() -> Iterator[str]:
+    """An embedded server in a process of its own, for tests that have more than one loop or process."""
+    host = serve_in_process()
+    yield host.start()
+    host.stop()

@@ -15,7 +15,7 @@ from ..rows import ExecutionRow, Row
 from ..store import Group
 from . import entities
 from .context import Context, Route
-from .trimming import trimmed
+from .trimming import shown, trimmed
 
 
 class ExecutionService:
@@ -41,7 +41,7 @@ class ExecutionService:
     def get(self, request: admin.WorkflowExecutionGetRequest) -> admin.Execution:
         """One execution with everything that is known."""
         row = self._find(request.id)
-        return admin.Execution(id=records.execution_id(row), spec=row.spec, closure=row.closure)
+        return admin.Execution(id=records.execution_id(row), spec=row.spec, closure=shown(row))
 
     def data(self, request: admin.WorkflowExecutionGetDataRequest) -> admin.WorkflowExecutionGetDataResponse:
         """Inputs and outputs; empty while there are none."""
@@ -138,4 +138,4 @@ def find_execution(context: Context, identifier: core.WorkflowExecutionIdentifie
 
 
 def _listed(row: ExecutionRow) -> admin.Execution:
-    return admin.Execution(id=records.execution_id(row), spec=row.spec, closure=trimmed(row.closure))
+    return admin.Execution(id=records.execution_id(row), spec=row.spec, closure=trimmed(shown(row)))

@@ -43,6 +43,12 @@ class LaunchService:
 
     def create(self, request: admin.ExecutionCreateRequest) -> admin.ExecutionCreateResponse:
         """Store an execution and start it."""
+        return self.launch(request)
+
+    def launch(
+        self, request: admin.ExecutionCreateRequest, source_id: int | None = None
+    ) -> admin.ExecutionCreateResponse:
+        """Store an execution and start it; `source_id` is the row of the one that it repeats or recovers."""
         if request.inputs is None or not request.inputs.literals:
             request.inputs = None if request.spec is None else request.spec.inputs
         spec, reference = validation.check_execution_request(request, self._store, self._context.config.domains)
@@ -60,6 +66,7 @@ class LaunchService:
             self._check_concurrency(target.launch_plan)
         row = self._row(key, spec, target)
         row.inputs_uri, row.user_inputs_uri, row.parent_node_execution_id = inputs_uri, user_inputs_uri, parent_id
+        row.source_execution_id = source_id
         self._insert(row, target, inputs)
         return admin.ExecutionCreateResponse(id=records.execution_id(row))
 

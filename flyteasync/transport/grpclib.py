@@ -7,7 +7,6 @@ import logging
 import os
 import random
 import ssl
-from dataclasses import dataclass
 from typing import Any
 
 from grpclib.metadata import USER_AGENT, encode_metadata
@@ -30,12 +29,6 @@ BACKOFF_CEILING = 2.0
 
 CLOSING_LIMIT = 1.0
 """Seconds that closed connections have to say so."""
-
-
-@dataclass(frozen=True)
-class _Dial:
-    task: asyncio.Task[Link]
-    began: float
 
 
 class GrpclibTransport:
@@ -68,8 +61,8 @@ class GrpclibTransport:
         self._pid = os.getpid()
         self._link: Link | None = None
         self._links: set[Link] = set()
-        self._dials: set[asyncio.Task[Link]] = set()
-        self._dial: _Dial | None = None
+        self._dials: list[asyncio.Task[str | None]] = []
+        self._dialled_at = 0.0
         self._attempts: set[Attempt] = set()
         self._idle = asyncio.Event()
         self._failures = 0
@@ -84,33 +77,25 @@ class GrpclibTransport:
     async def unary(self, path: str, request: bytes, *, timeout: float | None, metadata: Metadata) -> bytes:
         """See `Transport.unary`."""
         loop = self._enter()
-        size, options = len(request), self._options
-        if size > options.max_send_bytes:
-            raise too_large("Sent", size, options.max_send_bytes)
-        if timeout is not None and timeout > NO_LIMIT:
-            timeout = None
-        message = b"\0" + size.to_bytes(4, "big") + request
+        size = len(request)
+        if size > self._options.max_send_bytes:
+            raise too_large("Sent", size, self._options.max_send_bytes)
         headers = [(":path", path), *self._prefix, *self._encode(metadata)]
-        began = loop.time()
-        attempt = Attempt(timeout)
-        link: Link | None = None
+        until = _until(loop.time(), timeout)
+        attempt = Attempt(until)
         self._attempts.add(attempt)
+        link: Link | None = None
         try:
             async with attempt.scope:
                 link = self._link
                 if link is None or not link.usable:
                     link = await self._connected()
-                if timeout is not None:
-                    headers.append(("grpc-timeout", timeout_header(began + timeout - loop.time())))
-                return await link.unary(attempt, headers, message, options.max_receive_bytes)
+                if until is not None:
+                    headers.append(("grpc-timeout", timeout_header(until - loop.time())))
+                message = b"\0" + size.to_bytes(4, "big") + request
+                return await link.unary(attempt, headers, message, self._options.max_receive_bytes)
         except TimeoutError:
-            if attempt.failure is not None:
-                raise attempt.failure from None
-            if link is not None and link.last_heard < began:
-                link.retire()  # it may be dead: the next call shall not depend on it
-            what = "connection" if link is None else "reply"
-            text = f"no {what} within {timeout:g} s"
-            raise TransportError(Status.DEADLINE_EXCEEDED, text, unprocessed=not attempt.opened) from None
+            raise attempt.failure or _late(attempt, link, timeout) from None
         finally:
             self._attempts.discard(attempt)
             if self._closed and not self._attempts:
@@ -144,22 +129,29 @@ class GrpclibTransport:
         return self._encoded
 
     async def _connected(self) -> Link:
-        """A usable connection: the one that is being made, or a new one."""
-        now = asyncio.get_running_loop().time()
-        dial = self._dial
-        if dial is None or dial.task.done() or now - dial.began > HUNG_AFTER:
-            if now < self._retry_at:
-                raise TransportError(Status.UNAVAILABLE, self._last_failure, unprocessed=True)
-            task = asyncio.create_task(self._connect())
-            dial = self._dial = _Dial(task, now)
-            self._dials.add(task)
-            task.add_done_callback(self._dials.discard)
-        try:
-            return await asyncio.shield(dial.task)
-        except TransportError as error:  # shared by all who waited
-            raise TransportError(error.status, error.text, unprocessed=True) from None
+        """A usable connection, once there is one."""
+        dial = self._dial_now()
+        await asyncio.wait([dial])
+        if self._link is not None and self._link.usable:
+            return self._link
+        failure = None if dial.cancelled() else dial.result()
+        raise TransportError(Status.UNAVAILABLE, failure or "the connection was lost", unprocessed=True)
 
-    async def _connect(self) -> Link:
+    def _dial_now(self) -> asyncio.Task[str | None]:
+        """The attempt to connect that is under way, or a new one."""
+        now = asyncio.get_running_loop().time()
+        if self._dials and now - self._dialled_at <= HUNG_AFTER:
+            return self._dials[-1]
+        if now < self._retry_at:
+            raise TransportError(Status.UNAVAILABLE, self._last_failure, unprocessed=True)
+        dial = asyncio.create_task(self._connect())
+        self._dialled_at = now
+        self._dials.append(dial)
+        dial.add_done_callback(self._dials.remove)
+        return dial
+
+    async def _connect(self) -> str | None:
+        """Connect; returns why that failed."""
         loop = asyncio.get_running_loop()
         link: Link | None = None
         try:
@@ -167,21 +159,21 @@ class GrpclibTransport:
                 link = await self._open()
                 await link.ready
         except (OSError, ValueError, TransportError) as error:  # TimeoutError is an OSError
-            text = (
-                error.text if isinstance(error, TransportError) else str(error) or f"no answer in {CONNECT_LIMIT:g} s"
-            )
-            self._last_failure = f"cannot connect to {self.endpoint}: {text}"
+            self._last_failure = f"cannot connect to {self.endpoint}: {_reason(error)}"
             pause = min(BACKOFF * 2**self._failures, BACKOFF_CEILING)
             self._failures = min(self._failures + 1, 10)
             self._retry_at = loop.time() + random.uniform(pause / 2, pause)  # noqa: S311 # nothing secret
-            raise TransportError(Status.UNAVAILABLE, self._last_failure, unprocessed=True) from None
+            return self._last_failure
         else:
             self._failures = 0
             self._retry_at = 0.0
             before, self._link = self._link, link
             if before is not None:
                 before.retire()
-            return link
+            for other in self._dials:
+                if other is not asyncio.current_task():
+                    other.cancel()  # whoever waits for it has a connection now
+            return None
         finally:
             if link is not None and link is not self._link:
                 link.abort()
@@ -240,3 +232,29 @@ def _keep_headers_out_of_logs() -> None:
     logger = logging.getLogger("hpack")
     if logger.level < logging.INFO:
         logger.setLevel(logging.INFO)
+
+
+def _until(now: float, timeout: float | None) -> float | None:
+    """The point in time at which a call ends that may take so long; None is never."""
+    if timeout is None or timeout > NO_LIMIT:
+        return None
+    if timeout <= 0:
+        raise TransportError(Status.DEADLINE_EXCEEDED, "no time is left", unprocessed=True)
+    return now + timeout
+
+
+def _late(attempt: Attempt, link: Link | None, timeout: float | None) -> TransportError:
+    """The failure of a call whose time is over."""
+    if link is not None and link.last_heard < attempt.began:
+        link.retire()  # it may be dead: the next call shall not depend on it
+    text = f"no {'connection' if link is None else 'reply'} within {timeout:g} s"
+    return TransportError(Status.DEADLINE_EXCEEDED, text, unprocessed=not attempt.opened)
+
+
+def _reason(error: OSError | ValueError | TransportError) -> str:
+    """Why connecting failed, for a text."""
+    if isinstance(error, TransportError):
+        return error.text
+    if isinstance(error, ConnectionError) and error.errno:
+        return os.strerror(error.errno)  # asyncio's own text has the number and the address
+    return str(error) or f"no answer in {CONNECT_LIMIT:g} s"

@@ -43,15 +43,17 @@ class Attempt(Wrapper):
     that it has (`Task.uncancel`), which breaks the caller's cancel scopes.
 
     Attributes:
+        began: when that was, by the loop's clock.
         scope: what the call runs in; raises TimeoutError at its end.
         failure: why there will be no reply, if the scope ended for that.
         opened: whether anything was sent.
         replied: whether the reply is there.
     """
 
-    def __init__(self, timeout: float | None) -> None:
+    def __init__(self, until: float | None) -> None:
         super().__init__()
-        self.scope = asyncio.timeout(timeout)
+        self.scope = asyncio.timeout_at(until)
+        self.began = asyncio.get_running_loop().time()
         self.failure: TransportError | None = None
         self.opened = False
         self.replied = False

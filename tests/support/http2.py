@@ -70,8 +70,11 @@ class PeerConnection(asyncio.Protocol):
         self.peer = peer
         self.http2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False, header_encoding="utf-8"))
         self.resets: asyncio.Queue[tuple[int, int]] = asyncio.Queue()
+        self.seen = 0
         self.pings = 0
+        self.farewell = False
         self.lost = asyncio.Event()
+        self._unread = bytearray()
         self._requests: dict[int, Request] = {}
         self._unsent: dict[int, tuple[bytes, bool]] = {}
         self._trailers: dict[int, list[tuple[str, str]]] = {}
@@ -81,18 +84,26 @@ class PeerConnection(asyncio.Protocol):
         self.transport = transport
         self.peer.connections.append(self)
         self.peer.arrivals.put_nowait(self)
-        if self.peer.silent:
-            return
+        if not self.peer.silent:
+            self.greet()
+
+    def greet(self) -> None:
+        """Say that HTTP/2 is spoken, and read what was said meanwhile."""
         self.http2.local_settings = h2.settings.Settings(client=False, initial_values=self.peer.settings)
         self.http2.initiate_connection()
-        self.flush()
+        self._take(bytes(self._unread))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost.set()
 
     def data_received(self, data: bytes) -> None:
+        self.seen += len(data)
         if self.peer.silent:
-            return
+            self._unread += data
+        else:
+            self._take(data)
+
+    def _take(self, data: bytes) -> None:
         for event in self.http2.receive_data(data):
             self._handle(event)
         self.flush()
@@ -121,6 +132,8 @@ class PeerConnection(asyncio.Protocol):
                     self.send_data(stream, b"")
             case h2.events.PingReceived():
                 self.pings += 1
+            case h2.events.ConnectionTerminated():
+                self.farewell = True
             case _:
                 pass
 
@@ -165,7 +178,7 @@ class Peer:
         port: 0 for a free one.
         settings: HTTP/2 settings to announce.
         tls: speak TLS.
-        silent: accept connections and never say a word.
+        silent: accept connections and say nothing; may be changed, and a connection told to `greet`.
         reading: whether request data is acknowledged, so that more can come.
     """
 

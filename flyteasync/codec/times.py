@@ -43,7 +43,11 @@ def read_seconds(pieces: bytes | list[bytes], depth: int) -> Seconds:
     for data in (pieces,) if isinstance(pieces, bytes) else pieces:
         at, end = 0, len(data)
         while at < end:
-            tag, at = read_tag(data, at)
+            tag = data[at]
+            if tag in (_SECONDS_TAG, _NANOS_TAG):
+                at += 1
+            else:
+                tag, at = read_tag(data, at)
             if tag == _SECONDS_TAG:
                 seconds, at = read_varint(data, at)
             elif tag == _NANOS_TAG:

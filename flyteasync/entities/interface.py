@@ -14,6 +14,7 @@ from ..idl import core
 from ..interop import MessageLike, message_of
 from ..literals import guess_type, type_text
 from .idl_entity import IdlEntity
+from .json_inputs import parse, schema_of
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,26 @@ class TypedInterface(IdlEntity):
     def to_python(self) -> PythonInterface:
         """The Python types that values have when nobody names others; Any where none can be told."""
         return PythonInterface(_types(self._inputs), _types(self._outputs))
+
+    def json_schema(self) -> dict[str, Any]:
+        """The JSON schema of an object that holds the inputs.
+
+        Files and datasets are URIs, dates and times ISO 8601 texts, durations that or seconds. Inputs with a default
+        are not required: those of a launch plan know their defaults, those of a workflow or task have none.
+        """
+        return schema_of(self._inputs, self.required, self._optional)
+
+    def parse_json(self, body: str | bytes | Mapping[str, Any]) -> dict[str, Any]:
+        """The inputs out of a JSON body, as `remote.execute(inputs=)` takes them.
+
+        Args:
+            body: JSON as text or bytes, or what a JSON reader has made of it.
+
+        Raises:
+            FlyteInvalidFields: inputs are missing, not known, or do not fit; its `fields` tells which and why.
+            FlyteInvalidInputException: the body is no JSON object.
+        """
+        return parse(body, self._inputs, self.required)
 
     @override
     def short_string(self) -> str:

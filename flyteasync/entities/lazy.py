@@ -50,11 +50,10 @@ class LazyEntity(Entity, Generic[E]):
         Raises:
             FlyteError: whatever the getter meets.
         """
-        if self._entity is None:
-            async with self._fetching:
-                if self._entity is None:
-                    self._entity = await self._getter()
-        return self._entity
+        async with self._fetching:
+            if self._entity is None:
+                self._entity = await self._getter()
+            return self._entity
 
     def __await__(self) -> Generator[Any, Any, E]:
         return self.entity().__await__()

@@ -315,7 +315,9 @@ class FlyteWorkflow(Entity):
         siblings.update(graph.by_id)
         for node in all_within(graph.all):
             if node.flyte_entity is None and self._catalog.complete:
-                logger.warning("workflow %s: what its node %s is not known", text_of(self.id), node.short_string())
+                logger.warning(
+                    "workflow %s: nothing is known of what this node runs: %s", text_of(self.id), node.short_string()
+                )
         return graph
 
     @cached_property

@@ -63,6 +63,7 @@ def merge(current: Snapshot, new: Snapshot) -> Snapshot:
         newer.data.inputs if newer.data.inputs is not None else older.data.inputs,
         newer.data.outputs if newer.data.outputs is not None else older.data.outputs,
         newer.data.unreadable or older.data.unreadable,
+        newer.data.unreadable_inputs or older.data.unreadable_inputs,
     )
     tree = max(current, new, key=lambda one: one.nodes_ordinal)
     return Snapshot(execution, data, tree.nodes, tree.nodes_ordinal, newer.ordinal, existing=True)

@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import math
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Self
 
+import anyio
 from typing_extensions import override
 
 from ..deadline import Deadline, Duration, seconds
 from ..entities import TypedInterface
-from ..errors import FlytePreconditionFailed, FlyteTimeout, FlyteUsageError
+from ..errors import FlyteError, FlytePreconditionFailed, FlyteTimeout, FlyteUsageError
 from ..idl import admin, core
 from ..watcher import Name
 from ..watcher.plan import Phase
-from .base import Data, cut_short, read_data
+from .base import Data, cut_short
 from .context import Context
+from .data import DataLoader, Expected
 from .snapshot import Snapshot, merge
 from .state import WorkflowExecutionState
 from .tree import read_nodes
+
+logger = logging.getLogger(__name__)
+
+TERMINATE_LIMIT = 5.0
+"""Seconds that a cancelled task spends on having its execution aborted."""
 
 
 class FlyteWorkflowExecution(WorkflowExecutionState):
@@ -150,6 +160,36 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
         await self._load_in_time(execution, ordinal, deadline, limit, nodes=sync_nodes)
         return self
 
+    async def finish(self, execution: admin.Execution, *, values: bool = True) -> Self:
+        """Show an execution that the watcher saw finished, and load its values; what `wait` does at its end.
+
+        Args:
+            execution: the message that the watcher gave.
+            values: load inputs and outputs.
+        """
+        await self._finish(execution, next(self._ordinals), values=values)
+        return self
+
+    @asynccontextmanager
+    async def terminate_on_cancel(self, cause: str = "the caller was cancelled") -> AsyncGenerator[Self]:
+        """Abort the execution if the block is cancelled; nothing else in this package ever does.
+
+            async with execution.terminate_on_cancel():
+                await execution.wait()
+
+        The cancelled task asks for the abort, waits for the server's answer for 5 seconds at most, and goes on being
+        cancelled. Costs one TerminateExecution, if it comes to it.
+        """
+        try:
+            yield self
+        except asyncio.CancelledError:
+            with anyio.move_on_after(TERMINATE_LIMIT, shield=True):
+                try:
+                    await self.terminate(cause)
+                except FlyteError:
+                    logger.warning("execution %s could not be aborted on cancellation", self._name, exc_info=True)
+            raise
+
     async def terminate(self, cause: str) -> None:
         """Ask the server to abort the execution; it is ABORTED some time later, which `wait` waits for.
 
@@ -199,10 +239,7 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
         scope = asyncio.timeout_at(None if deadline.at == math.inf else deadline.at)
         try:
             async with scope:
-                if cut_short(execution.closure.error if execution.closure is not None else None):
-                    whole = await self._get()
-                    execution = whole if Snapshot(whole).done else execution
-                await self._absorb(execution, ordinal, nodes=nodes)
+                await self._finish(execution, ordinal, nodes=nodes)
         except TimeoutError:
             if not scope.expired():
                 raise
@@ -211,6 +248,17 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
                 f"execution {self._name} has finished, but what it left was not loaded within {limit:g} s",
                 identifier=str(self._name),
             ) from None
+
+    async def _finish(
+        self, execution: admin.Execution, ordinal: int, *, values: bool = True, nodes: bool = False
+    ) -> None:
+        if cut_short(execution.closure.error if execution.closure is not None else None):
+            whole = await self._get()
+            execution = whole if Snapshot(whole).done else execution
+        if values:
+            await self._absorb(execution, ordinal, nodes=nodes)
+        else:
+            self._state = merge(self.snapshot, Snapshot(execution, self.snapshot.data, ordinal=ordinal))
 
     async def _absorb(self, execution: admin.Execution, ordinal: int, *, nodes: bool) -> None:
         """Load what an execution's message refers to, and show all of it at once."""
@@ -228,11 +276,11 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
         )
         outputs = snapshot.closure.outputs
         interface = self._interface
-        return read_data(
-            answer.full_inputs,
-            answer.full_outputs,
+        expected = Expected(
             succeeded=snapshot.phase is Phase.SUCCEEDED,
             outputs_uri=(outputs.uri or "") if outputs is not None else "",
-            variables=(None, None) if interface is None else (interface.inputs, interface.outputs),
+            inputs=None if interface is None else interface.inputs,
+            outputs=None if interface is None else interface.outputs,
             hints=self._type_hints,
         )
+        return await DataLoader(self._context.access).load(answer, expected)

@@ -9,6 +9,7 @@ from typing import Any, Union, get_args, get_origin
 import betterproto2
 
 from ..codec import Message
+from ..config import without_query
 from ..errors import FlyteTypeException
 from ..idl import core
 from ..idl.google import protobuf
@@ -171,8 +172,7 @@ def _scalar_text(scalar: core.Scalar) -> str:
         case "union":
             return literal_text(value.value) if value.value is not None else "<empty union>"
         case "blob" | "structured_dataset" | "schema":
-            # What follows the path may be a signature.
-            return f"<{_SCALAR[name]} {short_repr(value.uri.partition('?')[0])}>"
+            return f"<{_SCALAR[name]} {short_repr(without_query(value.uri))}>"
         case "":
             return "<empty>"
         case _:

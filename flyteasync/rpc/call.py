@@ -19,9 +19,6 @@ from .status import error_of, undecodable
 
 T = TypeVar("T")
 
-LONGEST = 1e8
-"""Seconds from which a time limit is none: gRPC takes one beyond its own clock for one that is over."""
-
 
 class RpcCaller:
     """Encodes, authenticates, bounds, retries and decodes; views made by `view` share everything but their options."""
@@ -135,12 +132,17 @@ class RpcCaller:
         try:
             async with self._limiter.place(until, urgent=self._urgent):
                 self.stats.attempts[name] += 1
-                left = min(options.attempt_timeout, until.remaining())
-                timeout = left if left < LONGEST else None
+                timeout = min(options.attempt_timeout, until.remaining())
                 return await self._transport.unary(path, data, timeout=timeout, metadata=metadata)
         except TransportError as failure:
             self.stats.failures[name, failure.status.name] += 1
             error = error_of(failure, path, self._transport.endpoint, request)
-            if not failure.closed and may_repeat(kind_of(path), failure.status, attempts, options.retry.max_attempts):
+            if not failure.closed and may_repeat(
+                kind_of(path),
+                failure.status,
+                attempts,
+                options.retry.max_attempts,
+                unprocessed=failure.unprocessed,
+            ):
                 raise Again(error) from None
             raise error from None

@@ -44,9 +44,14 @@ def kind_of(path: str) -> Kind:
     return Kind.ONCE if path in _ONCE else Kind.REPEATABLE
 
 
-def may_repeat(kind: Kind, status: Status, attempts: int, max_attempts: int | None) -> bool:
-    """Whether a call that failed with `status` at its `attempts`-th attempt should be attempted again."""
-    if kind is Kind.ONCE or (max_attempts is not None and attempts >= max_attempts):
+def may_repeat(
+    kind: Kind, status: Status, attempts: int, max_attempts: int | None, *, unprocessed: bool = False
+) -> bool:
+    """Whether a call that failed with `status` at its `attempts`-th attempt should be attempted again.
+
+    One that the server certainly did not look at is repeated whatever it does.
+    """
+    if (kind is Kind.ONCE and not unprocessed) or (max_attempts is not None and attempts >= max_attempts):
         return False
     if status in _IN_THE_SERVER:
         return attempts < SERVER_FAULT_ATTEMPTS

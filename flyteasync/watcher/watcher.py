@@ -81,26 +81,34 @@ class Watcher:
             FlyteRemoteClosed: the connection was closed.
             FlyteError: the server refuses to answer, for example because of missing rights.
         """
-        if self._closed:
-            raise FlyteRemoteClosed(f"the remote is closed; nobody waits for {name} any more")
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        future: asyncio.Future[admin.Execution] = loop.create_future()
-        allowed = LATEST if ceiling is None else max(FLOOR, ceiling)
-        timer = (
-            None
-            if deadline.at == math.inf
-            else loop.call_at(deadline.at, self._expire, future, name, deadline.at - began)
-        )
-        self._waiters[name][future] = allowed
-        self._schedule.add(name, began, allowed, known=known)
-        self._start()
+        future = self.register(name, ceiling=ceiling, known=known)
+        timer = None
+        if deadline.at != math.inf:
+            loop = asyncio.get_running_loop()
+            timer = loop.call_at(deadline.at, self._expire, future, name, deadline.at - loop.time())
         try:
             return await future
         finally:
             if timer is not None:
                 timer.cancel()
-            self._forget(name, future)
+            self.forget(name, future)
+
+    def register(
+        self, name: Name, *, ceiling: float | None = None, known: bool = False
+    ) -> asyncio.Future[admin.Execution]:
+        """Begin to wait without a task: the future ends as `wait` does, except that it has no deadline.
+
+        Whoever registers a future has to `forget` it. Raises FlyteRemoteClosed if the connection is closed.
+        """
+        if self._closed:
+            raise FlyteRemoteClosed(f"the remote is closed; nobody waits for {name} any more")
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[admin.Execution] = loop.create_future()
+        allowed = LATEST if ceiling is None else max(FLOOR, ceiling)
+        self._waiters[name][future] = allowed
+        self._schedule.add(name, loop.time(), allowed, known=known)
+        self._start()
+        return future
 
     async def aclose(self) -> None:
         """Fail all waits with FlyteRemoteClosed and stop polling."""
@@ -113,7 +121,14 @@ class Watcher:
 
     # Those who wait ...
 
-    def _forget(self, name: Name, future: asyncio.Future[admin.Execution]) -> None:
+    @property
+    def waiting(self) -> int:
+        """How many executions are waited for."""
+        return len(self._waiters)
+
+    def forget(self, name: Name, future: asyncio.Future[admin.Execution]) -> None:
+        """Stop waiting with a registered future."""
+        future.cancel()
         waiters = self._waiters.get(name)
         if waiters is None:
             return

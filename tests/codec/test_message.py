@@ -7,10 +7,7 @@ import inspect
 import io
 import math
 import pickle
-import sys
-import threading
 from collections.abc import Callable
-from typing import Any
 
 import betterproto2
 import pytest
@@ -356,65 +353,3 @@ def test_a_decoded_message_does_not_follow_changes_of_the_buffer() -> None:
     message = decode(admin.Execution, data)
     data[:] = bytes(len(data))
     assert message == built()
-
-
-def in_threads(count: int, action: Callable[[], Any]) -> list[Any]:
-    """Run an action in several threads at the same moment; returns what each made of it."""
-    barrier, results, failures = threading.Barrier(count), [], []
-
-    def run() -> None:
-        barrier.wait()
-        try:
-            results.append(action())
-        except Exception as error:  # noqa: BLE001 - is shown by the test
-            failures.append(error)
-
-    threads = [threading.Thread(target=run) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == []
-    return results
-
-
-@pytest.fixture
-def _hasty_threads() -> Any:
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(before)
-
-
-@pytest.mark.usefixtures("_hasty_threads")
-def test_threads_that_read_at_once_see_one_object_and_encode_it_whole() -> None:
-    data = encode(built())
-
-    def use(message: admin.Execution) -> tuple[Any, ...]:
-        first = message.closure
-        assert encode(message) == data
-        assert closure_of(message).started_at is None
-        created = closure_of(message).created_at
-        assert copy.deepcopy(message) == built()
-        return first, message.closure, message.spec, created, closure_of(message).notifications
-
-    for _ in range(100):
-        message = decode(admin.Execution, data)
-        one, *others = in_threads(4, lambda message=message: use(message))
-        for other in others:
-            assert all(value is same for value, same in zip(other, one, strict=True))
-
-
-@pytest.mark.usefixtures("_hasty_threads")
-def test_threads_that_use_a_class_first_at_once_agree_on_it() -> None:
-    def use_new_class() -> Callable[[], Message]:
-        @dataclasses.dataclass(eq=False, repr=False)
-        class Fresh(Message):
-            text: str = betterproto2.field(1, betterproto2.TYPE_STRING)
-            identifier: "core.Identifier | None" = betterproto2.field(2, betterproto2.TYPE_MESSAGE, optional=True)
-
-        return lambda: (decode(Fresh, b"\x0a\x01a\x12\x00"), Fresh(text="a"))[0]
-
-    for _ in range(20):
-        messages = in_threads(4, use_new_class())
-        assert all(message == messages[0] and message.identifier == core.Identifier() for message in messages)

@@ -138,6 +138,10 @@ WIRE_TYPES = {
     "wire type 7 of a long tag": raw_varint(9999 << 3 | 7),
     "field 0, a varint": b"\x00\x01",
     "field 0, bytes": b"\x02\x00",
+    "field 0 in a time": block(101, b"\x00\x01"),
+    "field 0 in a wrapper": block(103, b"\x00\x01"),
+    "field 0 in an entry of a map": block(71, b"\x00\x01"),
+    "a padded tag in a time": block(101, padded(8, 3) + b"\x01"),
     "field 0, padded": padded(2, 3) + b"\x00",
 }
 
@@ -218,6 +222,7 @@ TIMES = {
     "negative duration with nanoseconds": block(102, number(2, (1 << 64) - 1999)),
     "duration of mixed signs": block(102, number(1, 1) + number(2, (1 << 64) - 500000000)),
     "timestamp before 1970": block(101, number(1, (1 << 64) - 5) + number(2, 999999000)),
+    "timestamp with negative nanoseconds": block(101, number(1, 5) + number(2, (1 << 64) - 1000)),
     "timestamp of year 1": block(101, number(1, (1 << 64) - 62135596800)),
     "timestamp with nanoseconds": block(101, number(1, 1) + number(2, 123456789)),
     "timestamp with too many nanoseconds": block(101, number(1, 1) + number(2, 2000000000)),
@@ -243,6 +248,7 @@ ORDER_AND_DEPTH = {
     "a map's value nested 100 deep": nested(98, block(72, block(2, b""))),
     "a map's value nested 101 deep": nested(99, block(72, block(2, b""))),
     "a map's entry nested 101 deep": nested(100, block(71, b"")),
+    "a map's plain entry nested 101 deep": nested(100, block(71, block(1, b"k") + block(2, b"v"))),
     "a time nested 101 deep": nested(100, block(101, b"")),
     "a wrapper nested 101 deep": nested(100, block(103, b"")),
     "groups nested 100 deep": b"".join([tag(99, START_GROUP)] * 100 + [tag(99, END_GROUP)] * 100),

@@ -3,6 +3,7 @@
 The workflows are serialised by flytekit and compiled by the embedded server.
 """
 
+import pickle
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -491,6 +492,7 @@ def test_create_node_takes_what_to_flytekit_gives(fetch: Callable[[], Entity]) -
     spec = message_of(admin.WorkflowSpec, serialised(caller)[caller])
     assert [node.metadata.name for node in spec.template.nodes] == [entity.name.rpartition(".")[2]]
     assert entity.to_flytekit() is entity.to_flytekit()
+    assert "_twin" not in vars(pickle.loads(pickle.dumps(entity)))
 
 
 def test_fetched_entity_is_launched_by_a_dynamic_task() -> None:

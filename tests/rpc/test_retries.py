@@ -24,7 +24,8 @@ from flyteasync.idl.services import AdminService
 from flyteasync.rpc import RetryBudget, RpcCaller
 from flyteasync.rpc.retry import AMBIGUOUS, Kind, may_repeat
 from flyteasync.server import Fault
-from flyteasync.transport import GrpcAioTransport, TransportOptions
+from flyteasync.transport import TransportOptions
+from flyteasync.transport.grpc_aio import GrpcAioTransport
 from tests.support.backend import FAST, Backend, remote_of
 from tests.support.loop import clock, eventually
 from tests.support.wire import Call, Refusal, Wire

@@ -12,9 +12,10 @@ import anyio
 import pytest
 
 from flyteasync.errors import FlyteInvalidInputException, Status
-from flyteasync.transport import GrpcAioTransport, TransportError, TransportOptions
+from flyteasync.transport import Transport, TransportError
 from tests.support.loop import eventually, settle
 from tests.support.wire import Call, Refusal, Wire, always, hang
+from tests.transport.conftest import Connect
 
 PATH = "/flyteidl.service.AdminService/GetVersion"
 HANGING = "/flyteidl.service.AdminService/GetExecution"
@@ -32,39 +33,37 @@ async def wire() -> AsyncGenerator[Wire]:
 
 
 @pytest.fixture
-async def transport(wire: Wire) -> AsyncGenerator[GrpcAioTransport]:
-    made = GrpcAioTransport(TransportOptions(wire.endpoint, insecure=True))
-    yield made
-    await made.aclose(0)
+async def transport(wire: Wire, connect: Connect) -> Transport:
+    return connect(wire.endpoint)
 
 
-async def call(transport: GrpcAioTransport, path: str = PATH, timeout: float | None = 10.0) -> bytes:
+async def call(transport: Transport, path: str = PATH, timeout: float | None = 10.0) -> bytes:
     return await transport.unary(path, b"request", timeout=timeout, metadata=())
 
 
 @pytest.mark.parametrize("payload", [b"", b"\x00\xff" * 100, b"\x07 not a message"], ids=["empty", "bytes", "garbage"])
-async def test_bytes_cross_it_as_they_are(transport: GrpcAioTransport, payload: bytes) -> None:
+async def test_bytes_cross_it_as_they_are(transport: Transport, payload: bytes) -> None:
     assert await transport.unary(PATH, payload, timeout=10.0, metadata=()) == payload
 
 
 # The first trap: anyio's cancel scopes around a call ...
 
 
-async def test_fail_after_around_a_hanging_call_is_a_timeout(transport: GrpcAioTransport, wire: Wire) -> None:
+async def test_fail_after_around_a_hanging_call_is_a_timeout(transport: Transport, wire: Wire) -> None:
     with pytest.raises(TimeoutError):
         with anyio.fail_after(0.05):
             await call(transport, HANGING)
     assert await call(transport) == b"request"
 
 
-async def test_move_on_after_around_a_hanging_call_moves_on(transport: GrpcAioTransport) -> None:
+async def test_move_on_after_around_a_hanging_call_moves_on(transport: Transport) -> None:
     with anyio.move_on_after(0.05) as scope:
         await call(transport, HANGING)
     assert scope.cancelled_caught
     assert await call(transport) == b"request"
 
 
-async def test_a_cancelled_task_group_ends_its_calls_and_nothing_else(transport: GrpcAioTransport, wire: Wire) -> None:
+async def test_a_cancelled_task_group_ends_its_calls_and_nothing_else(transport: Transport, wire: Wire) -> None:
     async with anyio.create_task_group() as group:
         for _ in range(5):
             group.start_soon(call, transport, HANGING)
@@ -73,7 +72,7 @@ async def test_a_cancelled_task_group_ends_its_calls_and_nothing_else(transport:
     assert await call(transport) == b"request"
 
 
-async def test_the_innermost_scope_that_was_cancelled_catches_the_cancellation(transport: GrpcAioTransport) -> None:
+async def test_the_innermost_scope_that_was_cancelled_catches_the_cancellation(transport: Transport) -> None:
     with anyio.move_on_after(10) as outer:
         with anyio.move_on_after(0.05) as inner:
             await call(transport, HANGING)
@@ -82,21 +81,21 @@ async def test_the_innermost_scope_that_was_cancelled_catches_the_cancellation(t
     assert not outer.cancelled_caught
 
 
-async def test_asyncio_timeout_around_a_hanging_call_is_a_timeout(transport: GrpcAioTransport) -> None:
+async def test_asyncio_timeout_around_a_hanging_call_is_a_timeout(transport: Transport) -> None:
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
             await call(transport, HANGING)
     assert await call(transport) == b"request"
 
 
-async def test_a_shielded_call_goes_on(transport: GrpcAioTransport, wire: Wire) -> None:
+async def test_a_shielded_call_goes_on(transport: Transport, wire: Wire) -> None:
     with anyio.move_on_after(0.01) as scope, anyio.CancelScope(shield=True):
         await anyio.sleep(0.02)
         assert await call(transport) == b"request"
     assert scope.cancel_called
 
 
-async def test_a_cancelled_call_is_cancelled_at_the_server(wire: Wire, transport: GrpcAioTransport) -> None:
+async def test_a_cancelled_call_is_cancelled_at_the_server(wire: Wire, transport: Transport) -> None:
     ended = asyncio.Event()
 
     async def watched(_: Call) -> bytes:
@@ -115,7 +114,7 @@ async def test_a_cancelled_call_is_cancelled_at_the_server(wire: Wire, transport
         await ended.wait()
 
 
-async def test_a_cancelled_call_ends_within_a_few_turns_of_the_loop(wire: Wire, transport: GrpcAioTransport) -> None:
+async def test_a_cancelled_call_ends_within_a_few_turns_of_the_loop(wire: Wire, transport: Transport) -> None:
     task = asyncio.ensure_future(call(transport, HANGING, None))
     await eventually(lambda: wire.calls)
     task.cancel()
@@ -126,7 +125,7 @@ async def test_a_cancelled_call_ends_within_a_few_turns_of_the_loop(wire: Wire, 
 # The end ...
 
 
-async def test_closing_under_a_call_is_an_error_and_no_cancellation(transport: GrpcAioTransport, wire: Wire) -> None:
+async def test_closing_under_a_call_is_an_error_and_no_cancellation(transport: Transport, wire: Wire) -> None:
     tasks = [asyncio.ensure_future(call(transport, HANGING, None)) for _ in range(3)]
     await eventually(lambda: len(wire.calls) == 3)
     await transport.aclose(0)
@@ -136,7 +135,7 @@ async def test_closing_under_a_call_is_an_error_and_no_cancellation(transport: G
         assert caught.value.closed
 
 
-async def test_closing_gives_calls_under_way_time_to_end(transport: GrpcAioTransport, wire: Wire) -> None:
+async def test_closing_gives_calls_under_way_time_to_end(transport: Transport, wire: Wire) -> None:
     release = asyncio.Event()
 
     async def when_released(call: Call) -> bytes:
@@ -153,9 +152,7 @@ async def test_closing_gives_calls_under_way_time_to_end(transport: GrpcAioTrans
     assert await task == b"reply"
 
 
-async def test_a_closed_transport_sends_nothing_and_may_be_closed_again(
-    transport: GrpcAioTransport, wire: Wire
-) -> None:
+async def test_a_closed_transport_sends_nothing_and_may_be_closed_again(transport: Transport, wire: Wire) -> None:
     await transport.aclose(0)
     await transport.aclose(0)
     with pytest.raises(TransportError) as caught:
@@ -165,7 +162,7 @@ async def test_a_closed_transport_sends_nothing_and_may_be_closed_again(
 
 
 async def test_a_task_that_was_cancelled_when_the_transport_closes_is_cancelled(
-    transport: GrpcAioTransport, wire: Wire
+    transport: Transport, wire: Wire
 ) -> None:
     task = asyncio.ensure_future(call(transport, HANGING, None))
     await eventually(lambda: wire.calls)
@@ -175,9 +172,7 @@ async def test_a_task_that_was_cancelled_when_the_transport_closes_is_cancelled(
         await task
 
 
-async def test_a_cancellation_that_is_over_does_not_turn_closing_into_one(
-    transport: GrpcAioTransport, wire: Wire
-) -> None:
+async def test_a_cancellation_that_is_over_does_not_turn_closing_into_one(transport: Transport, wire: Wire) -> None:
     """A task may make calls while it cleans up after its own cancellation."""
 
     async def clean_up() -> TransportError | None:
@@ -203,10 +198,10 @@ async def test_a_cancellation_that_is_over_does_not_turn_closing_into_one(
 # Connections ...
 
 
-async def test_an_endpoint_where_nobody_listens_is_unavailable() -> None:
+async def test_an_endpoint_where_nobody_listens_is_unavailable(connect: Connect) -> None:
     async with Wire(always(b"")) as gone:
         endpoint = gone.endpoint
-    transport = GrpcAioTransport(TransportOptions(endpoint, insecure=True))
+    transport = connect(endpoint)
     with pytest.raises(TransportError) as caught:
         await call(transport)
     assert caught.value.status is Status.UNAVAILABLE
@@ -214,29 +209,27 @@ async def test_an_endpoint_where_nobody_listens_is_unavailable() -> None:
     await transport.aclose(0)
 
 
-async def test_an_endpoint_that_never_answers_ends_with_the_time_limit() -> None:
+async def test_an_endpoint_that_never_answers_ends_with_the_time_limit(connect: Connect) -> None:
     with socket.create_server(("127.0.0.1", 0)) as deaf:
-        transport = GrpcAioTransport(TransportOptions(f"127.0.0.1:{deaf.getsockname()[1]}", insecure=True))
+        transport = connect(f"127.0.0.1:{deaf.getsockname()[1]}")
         loop = asyncio.get_running_loop()
         began = loop.time()
         with pytest.raises(TransportError) as caught:
             await call(transport, timeout=0.2)
         assert loop.time() - began < 0.4
         assert caught.value.status is Status.DEADLINE_EXCEEDED
-        await transport.aclose(0)
 
 
-async def test_a_connection_that_takes_long_to_make_is_waited_for(wire: Wire) -> None:
+async def test_a_connection_that_takes_long_to_make_is_waited_for(wire: Wire, connect: Connect) -> None:
     """Over TLS to another continent, it takes longer than the pauses between attempts to connect."""
     async with SlowRelay(wire.endpoint, 0.6) as relay:
-        transport = GrpcAioTransport(TransportOptions(relay.endpoint, insecure=True))
+        transport = connect(relay.endpoint)
         assert await call(transport, timeout=5) == b"request"
-        await transport.aclose(0)
 
 
-async def test_a_lost_connection_is_unavailable_and_the_next_call_connects_again(wire: Wire) -> None:
+async def test_a_lost_connection_is_unavailable_and_the_next_call_connects_again(wire: Wire, connect: Connect) -> None:
     async with SlowRelay(wire.endpoint, 0) as relay:
-        transport = GrpcAioTransport(TransportOptions(relay.endpoint, insecure=True))
+        transport = connect(relay.endpoint)
         task = asyncio.ensure_future(call(transport, HANGING))
         await eventually(lambda: wire.calls)
         relay.cut()
@@ -249,23 +242,21 @@ async def test_a_lost_connection_is_unavailable_and_the_next_call_connects_again
                 break
         else:
             pytest.fail("there is no connection again")
-        await transport.aclose(0)
 
 
 # Sizes ...
 
 
-async def test_a_reply_larger_than_allowed_is_resource_exhausted(wire: Wire) -> None:
-    transport = GrpcAioTransport(TransportOptions(wire.endpoint, insecure=True, max_receive_bytes=1000))
+async def test_a_reply_larger_than_allowed_is_resource_exhausted(wire: Wire, connect: Connect) -> None:
+    transport = connect(wire.endpoint, max_receive_bytes=1000)
     with pytest.raises(TransportError) as caught:
         await transport.unary(PATH, b"x" * 1001, timeout=10, metadata=())
     assert caught.value.status is Status.RESOURCE_EXHAUSTED
     assert await transport.unary(PATH, b"x" * 1000, timeout=10, metadata=()) == b"x" * 1000
-    await transport.aclose(0)
 
 
-async def test_a_request_larger_than_allowed_is_resource_exhausted(wire: Wire) -> None:
-    transport = GrpcAioTransport(TransportOptions(wire.endpoint, insecure=True, max_send_bytes=1000))
+async def test_a_request_larger_than_allowed_is_resource_exhausted(wire: Wire, connect: Connect) -> None:
+    transport = connect(wire.endpoint, max_send_bytes=1000)
     with pytest.raises(TransportError) as caught:
         await transport.unary(PATH, b"x" * 1001, timeout=10, metadata=())
     assert caught.value.status is Status.RESOURCE_EXHAUSTED
@@ -273,7 +264,7 @@ async def test_a_request_larger_than_allowed_is_resource_exhausted(wire: Wire) -
     await transport.aclose(0)
 
 
-async def test_the_longest_text_and_details_of_flyteadmin_arrive_whole(transport: GrpcAioTransport, wire: Wire) -> None:
+async def test_the_longest_text_and_details_of_flyteadmin_arrive_whole(transport: Transport, wire: Wire) -> None:
     text, details = "x" * 16_000, b"\x12\x03abc" * 1000
 
     async def refuse(_: Call) -> bytes:
@@ -286,9 +277,9 @@ async def test_the_longest_text_and_details_of_flyteadmin_arrive_whole(transport
     assert caught.value.status_details == details
 
 
-def test_a_certificate_file_that_is_not_there_is_named() -> None:
+async def test_a_certificate_file_that_is_not_there_is_named(connect: Connect) -> None:
     with pytest.raises(FlyteInvalidInputException, match=r"/nowhere/ca\.pem"):
-        GrpcAioTransport(TransportOptions("localhost:1", ca_cert_file="/nowhere/ca.pem"))
+        connect("localhost:1", insecure=False, ca_cert_file="/nowhere/ca.pem")
 
 
 class SlowRelay:

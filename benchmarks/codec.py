@@ -1,6 +1,6 @@
 """What decoding and encoding cost, as ratios to upb (the official protobuf package) and to betterproto2's own codec.
 
-    python benchmarks/codec.py [--json] [--check]
+    python -m benchmarks.codec [--json] [--check]
 
 The candidates of a row are timed in turns in one process, so that a clock that changes its pace changes it for all; a
 ratio is the median of the ratios of the rounds.  Memory is what a fresh process grows by.  `--check` fails if a target
@@ -24,9 +24,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import messages
-import stock
-
+from benchmarks.support import messages, stock
 from flyteasync.codec import decode, encode
 from flyteasync.idl import admin, core
 
@@ -241,7 +239,7 @@ USES: dict[str, Use] = {"nothing read": nothing, "its phase": phase, "everything
 def memory(folder: Path) -> Iterator[Result]:
     """Bytes that a process grows by for each Execution that it keeps."""
     for use, most in MEMORY_TARGETS.items():
-        command = [sys.executable, __file__, "--keep", use, "--stock", str(folder), "--codec"]
+        command = [sys.executable, "-m", "benchmarks.codec", "--keep", use, "--stock", str(folder), "--codec"]
         upb, ours, better = (
             float(subprocess.run([*command, codec], check=True, capture_output=True, text=True).stdout)
             for codec in ("upb", "ours", "betterproto2")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import random
 import ssl
@@ -59,6 +60,7 @@ class GrpclibTransport:
         self._encoded: RequestHeaders = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._begin()
+        _keep_headers_out_of_logs()
         warn_of_blind_trust(options)
 
     def _begin(self) -> None:
@@ -231,3 +233,10 @@ class GrpclibTransport:
             task.cancel()
         for link in list(self._links):
             link.close(reason)
+
+
+def _keep_headers_out_of_logs() -> None:
+    """Have hpack log no headers: it does so at DEBUG, tokens included, and has no setting against it."""
+    logger = logging.getLogger("hpack")
+    if logger.level < logging.INFO:
+        logger.setLevel(logging.INFO)

@@ -12,9 +12,8 @@ from ..idl import core
 from .base import Converter, Registry
 from .foreign import is_foreign
 from .handles import FlyteDirectory, FlyteFile, Handle, is_remote, path_of, with_format
-from .pickles import PICKLE_FORMAT
 from .reading import Reader
-from .text import python_type_text, type_text, wrong_literal, wrong_type
+from .text import PICKLE_FORMAT, python_type_text, type_text, wrong_literal, wrong_type
 from .uploads import Shape, Upload
 from .writing import Writer
 

@@ -219,7 +219,7 @@ def _choose(
     attempt: Callable[[C, bool], T],
     strict: bool,
     name: str,
-    error: Callable[[], FlyteTypeException],
+    error: Callable[[], FlyteUserException],
     *,
     unique: bool = False,
 ) -> T:

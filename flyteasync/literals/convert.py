@@ -10,7 +10,7 @@ from ..codec import decode
 from ..errors import FlyteTypeException, FlyteUsageError, FlyteValueException
 from ..idl import core
 from .builtin import REGISTRY
-from .reading import Reader
+from .reading import Reader, naming
 from .store import Access
 from .uploads import Upload, Uploads
 from .writing import Writer
@@ -21,7 +21,7 @@ class Converted:
     """Literals, and what has to be uploaded before they mean anything.
 
     Attributes:
-        literals: the literals by name; where uploads are needed, they point nowhere.
+        literals: the literals by name; where uploads are needed, they point at `uploads.PENDING`.
         uploads: what has to be uploaded. Convert again with the URIs of all of them, by `Upload.key`, to have literals
             that point there.
     """
@@ -142,12 +142,10 @@ def to_python(
         FlyteDecodeError: the literal's bytes are not in the format that they claim.
     """
     reader = Reader(REGISTRY, access=access or Access())
-    if as_type is None:
-        as_type = Any if expected is None else reader.guess_or_any(expected)
-    try:
+    with naming(name):
+        if as_type is None:
+            as_type = Any if expected is None else reader.guess_or_any(expected)
         return reader.python(literal, as_type, name)
-    except RecursionError:
-        raise FlyteValueException(f"{name}: the literal is nested too deeply") from None
 
 
 def _literal(writer: Writer, value: Any, expected: core.LiteralType, python_type: Any, name: str) -> core.Literal:

@@ -48,8 +48,8 @@ def schema_of(literal_type: core.LiteralType) -> dict[str, Any] | None:
     if literal_type.simple != core.SimpleType.STRUCT or literal_type.metadata is None:
         return None
     schema = plain.dict_of(literal_type.metadata)
-    if "definitions" in schema and isinstance(schema.get("$ref"), str):  # as flytekit before 1.10 wrote them
-        return {**_resolved(schema, schema), "definitions": schema["definitions"]}
+    if isinstance(schema.get("$ref"), str):  # flytekit before 1.10 wrote all of them so, pydantic those of cycles
+        return {**schema, **_resolved(schema, schema)} if {"definitions", "$defs"} & schema.keys() else None
     return schema if "title" in schema else None
 
 
@@ -81,7 +81,8 @@ def _resolved(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str
     """The schema that a reference names; an empty one if there is none."""
     name = str(schema["$ref"]).rpartition("/")[2]
     for group in ("$defs", "definitions"):
-        named = cast("Mapping[str, Any]", root.get(group) or {}).get(name)
+        entries = root.get(group)
+        named = cast("Mapping[str, Any]", entries).get(name) if isinstance(entries, Mapping) else None
         if isinstance(named, Mapping):
             return {"title": name, **cast("Mapping[str, Any]", named)}
     return {}
@@ -96,10 +97,12 @@ def _type(schema: Any, known: _Definitions) -> Any:
         reference = str(schema["$ref"])
         return Any if reference in known.within else _type(_resolved(schema, known.root), known.inside(reference))
     for several in ("anyOf", "oneOf", "allOf"):
-        if options := schema.get(several):
-            return _union([_type(option, known) for option in options])
-    if "const" in schema or "enum" in schema:
-        return _choice(schema["enum"] if "enum" in schema else [schema["const"]])
+        if isinstance(options := schema.get(several), list):
+            return _union([_type(option, known) for option in cast("list[Any]", options)])
+    if "const" in schema:
+        return _choice([schema["const"]])
+    if isinstance(values := schema.get("enum"), list):
+        return _choice(cast("list[Any]", values))
     kind = schema.get("type")
     if isinstance(kind, list):
         return _union([_type({**schema, "type": item}, known) for item in cast("list[Any]", kind)])
@@ -171,11 +174,14 @@ def _formats(kinds: Mapping[str, core.LiteralType]) -> dict[str, str]:
 
 def _record(schema: Mapping[str, Any], known: _Definitions, formats: Mapping[str, str]) -> Any:
     """The dataclass of a schema with properties; dict if some name cannot be that of a field."""
-    properties = cast("Mapping[str, Any]", schema.get("properties") or {})
+    found = schema.get("properties")
+    properties: Mapping[str, Any] = cast("Mapping[str, Any]", found) if isinstance(found, Mapping) else {}
     if not all(name.isidentifier() and not keyword.iskeyword(name) for name in properties):
         return dict
     # Maps have no order on the wire, lists have: the required fields stand as they were declared.
-    required = [name for name in cast("list[Any]", schema.get("required") or []) if name in properties]
+    listed = schema.get("required")
+    named = cast("list[Any]", listed) if isinstance(listed, list) else []
+    required = list(dict.fromkeys(name for name in named if isinstance(name, str) and name in properties))
     fields: list[tuple[str, Any, str | None]] = []
     for name in [*required, *sorted(set(properties) - set(required))]:
         kind = _type(properties[name], known)

@@ -14,7 +14,7 @@ from ..errors import FlyteTypeException, FlyteUserException
 from ..idl import core
 from . import plain
 from .builtin import REGISTRY
-from .convert import to_literal
+from .convert import convert
 from .reading import Problem, Reader, in_union
 from .text import literal_kind, which
 from .times import utc
@@ -54,7 +54,7 @@ def from_json(value: Any, literal_type: core.LiteralType, name: str = "value") -
     python_type = Reader(REGISTRY).guess_or_any(literal_type)
     try:
         converted = Reader(REGISTRY, closed=True, problems=problems).value(value, python_type, name)
-        literal = None if problems else to_literal(converted, literal_type, name=name, python_type=python_type)
+        literal = None if problems else _written(converted, literal_type, python_type, name, problems)
     except RecursionError:
         problems.append(Problem(name, f"{name}: the value is nested too deeply"))
         literal = None
@@ -62,6 +62,18 @@ def from_json(value: Any, literal_type: core.LiteralType, name: str = "value") -
         problems.append(Problem(name, str(error)))
         literal = None
     return Parsed(literal, tuple(problems))
+
+
+def _written(
+    value: Any, literal_type: core.LiteralType, python_type: Any, name: str, problems: list[Problem]
+) -> core.Literal | None:
+    """The literal of a value that came from outside, which must not reach for the files of this machine."""
+    variables = {name: core.Variable(type=literal_type)}
+    converted = convert({name: value}, variables, type_hints={name: python_type})
+    problems += [
+        Problem(upload.name, f"{upload.name}: expected a URI, got a local path") for upload in converted.uploads
+    ]
+    return None if problems else converted.literals.literals[name]
 
 
 def json_of(literal: core.Literal, name: str = "value") -> Any:

@@ -17,7 +17,7 @@ from ..errors import FlyteTypeException, FlyteValueException
 from ..idl import core
 from . import plain
 from .base import Converter, Registry, unwrap
-from .pickles import is_pickle, pickle_type
+from .pickles import pickle_type
 from .reading import Reader
 from .text import python_type_text, wrong_literal, wrong_type
 from .times import from_iso
@@ -40,8 +40,6 @@ class LeafConverter(Converter):
         return writer.literal(value, expected, Any, name)
 
     def to_python(self, literal: core.Literal, python_type: Any, name: str, reader: Reader) -> Any:
-        if is_pickle(literal):
-            raise FlyteValueException(f"{name}: {plain.PICKLE_REFUSED}")
         raise wrong_literal(name, python_type_text(python_type), literal)
 
 
@@ -218,11 +216,16 @@ class AbstractConverter(LeafConverter):
 class TypedDictConverter(LeafConverter):
     """TypedDict: a dict whose keys are known."""
 
+    kinds = (core.SimpleType.STRUCT,)
+
     def handles(self, python_type: Any) -> bool:
         return is_typeddict(python_type)
 
     def literal_type(self, python_type: Any, registry: Registry) -> core.LiteralType:
         return registry.literal_type(dict)
+
+    def guess(self, literal_type: core.LiteralType, registry: Registry) -> Any:
+        return dict
 
     def to_literal(self, value: Any, expected: core.LiteralType, hint: Any, name: str, writer: Writer) -> core.Literal:
         return plain.dump(self.to_plain(value, hint, name, writer))

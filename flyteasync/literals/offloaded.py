@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -46,9 +47,11 @@ class Offloaded:
 def find_offloaded(literals: dict[str, core.Literal]) -> Iterator[Offloaded]:
     """The offloaded literals among others, however deep inside of them."""
     for name, literal in literals.items():
-        # Decoding all of a long list would be dear; where nothing is offloaded, there mostly is no URI.
-        if literal.offloaded_metadata is not None or b"://" in encode(literal):
-            yield from _inside(literal, name, partial(_put, literals, name))
+        # What is no literal is told when it is read.
+        with suppress(FlyteDecodeError):
+            # Decoding all of a long list would be dear; where nothing is offloaded, there mostly is no URI.
+            if literal.offloaded_metadata is not None or b"://" in encode(literal):
+                yield from _inside(literal, name, partial(_put, literals, name))
 
 
 def _inside(literal: core.Literal, name: str, put: Callable[[core.Literal], None]) -> Iterator[Offloaded]:

@@ -18,14 +18,11 @@ from .base import Converter, Registry
 from .foreign import is_foreign
 from .reading import Reader
 from .store import Store, required
-from .text import python_type_text, wrong_literal
+from .text import PICKLE_FORMAT, PICKLE_REFUSED, python_type_text, wrong_literal, wrong_type
 from .uploads import Content, Upload
 from .writing import Writer
 
 T = TypeVar("T")
-
-PICKLE_FORMAT = "PythonPickle"
-"""The format of the blobs that hold pickles."""
 
 
 class FlytePickle(Generic[T]):
@@ -113,17 +110,13 @@ class PickleConverter(Converter):
         if uri is None:
             raise wrong_literal(name, "FlytePickle", literal)
         if python_type is UnaskedPickle and not reader.access.pickles:
-            raise FlyteValueException(f"{name}: {plain.PICKLE_REFUSED}")
+            raise FlyteValueException(f"{name}: {PICKLE_REFUSED}")
         if not uri:
             raise FlyteValueException(f"{name}: the literal does not say where the pickle is")
         return FlytePickle[Any](uri, store=reader.access.store)
 
-
-def is_pickle(literal: core.Literal) -> bool:
-    """Whether the literal points at a pickle."""
-    blob = literal.scalar.blob if literal.scalar is not None else None
-    kind = blob.metadata.type if blob is not None and blob.metadata is not None else None
-    return kind is not None and kind.format == PICKLE_FORMAT
+    def from_plain(self, value: Any, python_type: Any, name: str, reader: Reader) -> Any:
+        raise wrong_type(name, "FlytePickle", value)
 
 
 def pickle_type(python_type: Any) -> core.LiteralType:

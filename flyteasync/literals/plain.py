@@ -11,16 +11,10 @@ import msgspec
 from ..errors import FlyteDecodeError, FlyteTypeException, FlyteValueException
 from ..idl import core
 from ..idl.google import protobuf
-from .text import which
+from .text import PICKLE_REFUSED, which
 
 MSGPACK = "msgpack"
 """The tag that says how the bytes of a `Scalar.binary` are to be read."""
-
-
-PICKLE_REFUSED = (
-    "the value is a pickle, and loading one runs code chosen by whoever wrote it: ask for it with "
-    "as_type=FlytePickle and `await` its `load()`, or make the remote with allow_pickle=True"
-)
 
 
 def is_serialised(literal: core.Literal) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..config import without_query
-from ..errors import FlyteTypeException, FlyteUserException
+from ..errors import FlyteDecodeError, FlyteTypeException, FlyteUserException, FlyteValueException
 from ..idl import core
 from . import plain
 from .base import Registry, unwrap
@@ -110,6 +112,19 @@ class Reader:
             return self.registry.guess(literal_type)
         except FlyteTypeException:
             return Any
+
+
+@contextmanager
+def naming(name: str) -> Generator[None]:
+    """Have the errors of a literal that is none, or is without end, begin with the variable's name."""
+    try:
+        yield
+    except RecursionError:
+        raise FlyteValueException(f"{name}: the literal is nested too deeply") from None
+    except FlyteDecodeError as error:
+        if str(error).startswith(name):
+            raise
+        raise FlyteDecodeError(f"{name}: {error}") from error
 
 
 def in_union(literal: core.Literal) -> core.Literal | None:

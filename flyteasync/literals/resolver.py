@@ -10,6 +10,7 @@ from ..errors import FlyteValueException
 from ..idl import core
 from .convert import given_literal, to_literal, to_python
 from .json import json_of
+from .reading import naming
 from .store import Access
 from .text import literal_text
 from .types import literal_type
@@ -156,7 +157,11 @@ class LiteralsResolver(MutableMapping[str, Any]):
             FlyteTypeException: a value that was not fetched, or of a kind that is not known.
             FlyteDecodeError: bytes that are not in the format that they claim.
         """
-        return {name: json_of(literal, name) for name, literal in self._literals.items()}
+        values: dict[str, Any] = {}
+        for name, literal in self._literals.items():
+            with naming(name):
+                values[name] = json_of(literal, name)
+        return values
 
     def copy(self) -> LiteralsResolver:
         """Another resolver of the same literals, which keeps what was converted."""

@@ -15,6 +15,9 @@ from typing import Any, Literal
 
 from ..errors import FlyteError, FlyteInvalidInputException
 
+PENDING = "pending://upload"
+"""Stands in literals for the URI of what was not uploaded yet."""
+
 Shape = Literal["file", "directory", "either"]
 """What a literal points at: one object, all below a URI, or whichever the local path is."""
 
@@ -115,11 +118,11 @@ class Uploads:
         return tuple(self._needed.values())
 
     def uri(self, upload: Upload) -> str:
-        """Where the thing is; empty, and remembered as needed, if it was not uploaded yet."""
+        """Where the thing is; `PENDING`, and remembered as needed, if it was not uploaded yet."""
         uri = self._done.get(upload.key)
         if uri is None:
             self._needed.setdefault(upload.key, upload)
-        return uri or ""
+        return uri or PENDING
 
     @contextmanager
     def attempt(self) -> Generator[None]:

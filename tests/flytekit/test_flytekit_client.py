@@ -1,8 +1,11 @@
 """Real flytekit's FlyteRemote, unmodified, drives the embedded server."""
 
 import asyncio
+import hashlib
+import urllib.request
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -143,3 +146,40 @@ def test_our_client_reads_what_flytekit_launched(remote: FlyteRemote, endpoint: 
             return dict((await ours.execution(name).wait(30)).outputs)
 
     assert asyncio.run(read()) == OUTPUTS
+
+
+def test_flytekit_uploads_a_file_and_downloads_it(remote: FlyteRemote, tmp_path: Path) -> None:
+    source = tmp_path / "some data.txt"
+    source.write_bytes(b"data" * 5000)
+    digest, url = remote.upload_file(source)
+    assert digest == hashlib.md5(source.read_bytes()).digest()
+    location = remote.client.get_download_signed_url(native_url=url)
+    with urllib.request.urlopen(location.signed_url) as reply:
+        assert reply.read() == source.read_bytes()
+
+
+def test_flytekit_resolves_tiny_urls(remote: FlyteRemote) -> None:
+    execution = remote.execute(remote.fetch_workflow(name=NAME), inputs=INPUTS)
+    execution = remote.wait(execution, timeout=30, poll_interval=1)
+    outputs = remote.get(f"flyte://v1/{PROJECT}/{DOMAIN}/{execution.id.name}/n2/o")
+    assert outputs.get("o1", int) == 30
+    assert remote.get(f"flyte://v1/{PROJECT}/{DOMAIN}/{execution.id.name}/n2/0/o/o1").scalar.primitive.integer == 30
+
+
+def test_flytekit_explains_what_an_execution_spent_its_time_on(
+    remote: FlyteRemote, capsys: pytest.CaptureFixture[str]
+) -> None:
+    execution = remote.execute(remote.fetch_workflow(name=NAME), inputs=INPUTS)
+    execution = remote.wait(execution, timeout=30, poll_interval=1)
+    remote.get_execution_metrics(execution.id, depth=3).explain()
+    printed = capsys.readouterr().out
+    for name in ("WORKFLOW_SETUP", "NODE_TRANSITION", "TASK_RUNTIME", "n0", "n1", "n2"):
+        assert name in printed
+
+
+def test_flytekit_relaunches_and_recovers(remote: FlyteRemote) -> None:
+    execution = remote.execute(remote.fetch_workflow(name=NAME), inputs=INPUTS)
+    execution = remote.wait(execution, timeout=30, poll_interval=1)
+    for again in (remote.client.relaunch_execution, remote.client.recover_execution):
+        copy = remote.fetch_execution(name=again(execution.id).name)
+        assert remote.wait(copy, timeout=30, poll_interval=1).outputs["total"] == 30

@@ -21,7 +21,7 @@ from flyteasync.errors import (
 from flyteasync.idl import admin
 from flyteasync.server import Fault
 from flyteasync.server.host import serve_in_thread
-from tests.support.backend import FAST, Backend, remote_of
+from tests.support.backend import FAST, TRANSPORT, Backend, remote_of
 from tests.support.loop import eventually, settle
 
 NOWHERE = Config.for_endpoint("localhost:1", insecure=True)
@@ -121,6 +121,7 @@ async def test_a_remote_is_closed_in_its_own_loop(bare: Backend) -> None:
     await bare.remote.ping()
 
 
+@pytest.mark.skipif(TRANSPORT != "grpc_aio", reason="asyncio warns of sockets that a closed loop leaves open")
 def test_a_remote_may_be_used_again_when_its_loop_is_closed() -> None:
     with serve_in_thread() as host:
         remote = remote_of(host.endpoint)
@@ -268,6 +269,19 @@ async def test_a_cancelled_close_has_closed(bare: Backend) -> None:
         with pytest.raises(FlyteRemoteClosed):
             await hanging
     await eventually(lambda: not bare.server.stats.in_flight)
+
+
+async def test_a_close_that_a_scope_ends_has_closed(bare: Backend) -> None:
+    bare.misbehave(Fault(method="*", kind="hang"))
+    remote = remote_of(bare.server.endpoint)
+    hanging = asyncio.ensure_future(remote.ping())
+    await eventually(lambda: bare.server.stats.in_flight)
+    with anyio.move_on_after(0.05) as scope:
+        await remote.aclose(grace=100)
+    assert scope.cancelled_caught
+    async with asyncio.timeout(1):
+        with pytest.raises(FlyteRemoteClosed):
+            await hanging
 
 
 async def test_a_remote_that_is_dropped_unclosed_says_nothing(bare: Backend) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -19,6 +19,7 @@ from flyteasync.errors import (
 )
 from flyteasync.idl import admin
 from flyteasync.server import Fault
+from flyteasync.transport import TransportName
 from tests.support.backend import FAST, Backend, remote_of
 from tests.support.wire import Call, Refusal, Wire, always
 
@@ -135,9 +136,12 @@ async def test_waiting_for_a_token_does_not_outlast_the_deadline(tokens: Slow | 
         assert loop.time() - began < 0.3
 
 
-async def test_a_token_is_seen_nowhere_but_on_the_wire(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("transport", get_args(TransportName))
+async def test_a_token_is_seen_nowhere_but_on_the_wire(
+    caplog: pytest.LogCaptureFixture, transport: TransportName
+) -> None:
     caplog.set_level(logging.DEBUG)
-    async with Wire(accept()) as wire, remote_of(wire.endpoint, tokens=Tokens()) as remote:
+    async with Wire(accept()) as wire, remote_of(wire.endpoint, tokens=Tokens(), transport=transport) as remote:
         views = [remote, remote.with_options(token=SECRET, metadata={"x-key": SECRET})]
         shown: list[str] = []
         for view in views:

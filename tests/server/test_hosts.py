@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -14,6 +15,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from flyteasync.errors import FlyteInvalidInputException, FlyteSystemUnavailableException, FlyteUsageError, Status
@@ -380,9 +382,23 @@ async def test_the_command_serves_until_a_signal_ends_it(number: int) -> None:
     await client.aclose()
 
 
+async def test_the_command_answers_health_checks_and_ends_all_the_same() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    process = serve_command("--http-port", str(port))
+    assert process.stdout is not None
+    await asyncio.to_thread(process.stdout.readline)
+    async with httpx2.AsyncClient(trust_env=False) as client:
+        assert (await client.get(f"http://127.0.0.1:{port}/healthcheck")).status_code == 200
+    process.send_signal(signal.SIGTERM)
+    out, errors = await asyncio.to_thread(process.communicate, timeout=15)
+    assert (process.returncode, out, errors) == (0, "", "")
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
+        (["--http-port", "-1"], "http_port must be None or from 0 to 65535, got -1"),
         (["--handlers", "nope:x"], "cannot load nope:x: No module named 'nope'"),
         (["--port", "70000"], "port must be from 0 to 65535, got 70000"),
     ],

@@ -25,6 +25,7 @@ from tests.server.client import Client, RpcFailed
 from tests.server.conftest import Connect
 
 IMPLEMENTED = {
+    "GetExecutionMetrics",
     "CreateUploadLocation CreateDownloadLocation CreateDownloadLink GetData",
     "RelaunchExecution RecoverExecution GetDynamicNodeWorkflow ListNodeExecutionsForTask",
     "CreateWorkflowEvent CreateNodeEvent CreateTaskEvent",

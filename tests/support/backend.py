@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import os
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -18,6 +19,9 @@ from tests.server import build
 
 PROJECT, DOMAIN = build.PROJECT, build.DOMAIN
 
+TRANSPORT = os.environ.get("FLYTEASYNC_TEST_TRANSPORT", "grpc_aio")
+"""What carries the calls of all tests of the client: they pass over every transport."""
+
 FAST = CallOptions(timeout=10.0, retry=RetryPolicy(initial_backoff=0.001, max_backoff=0.01))
 """Options whose pauses between attempts cost a test no time."""
 
@@ -27,7 +31,7 @@ LONG_TEXT = "what went wrong, at length: " + "abcdefghij" * 40
 
 def remote_of(endpoint: str, **settings: Any) -> FlyteRemote:
     """A remote of an endpoint on loopback."""
-    settings = {"options": FAST} | settings
+    settings = {"options": FAST, "transport": TRANSPORT} | settings
     return FlyteRemote(Config.for_endpoint(endpoint, insecure=True), PROJECT, DOMAIN, **settings)
 
 

@@ -12,7 +12,7 @@ from flyteasync import Config
 from flyteasync.server import Fault
 from flyteasync.server.host import Host
 from flyteasync.sync import FlyteRemote
-from tests.support.backend import DOMAIN, FAST, PROJECT
+from tests.support.backend import DOMAIN, FAST, PROJECT, TRANSPORT
 from tests.support.threaded import prepared_server
 
 Misbehave = Callable[..., None]
@@ -31,7 +31,7 @@ def config(host: Host) -> Config:
 
 @pytest.fixture
 def remote(config: Config) -> Iterator[FlyteRemote]:
-    with FlyteRemote(config, PROJECT, DOMAIN, options=FAST) as made:
+    with FlyteRemote(config, PROJECT, DOMAIN, options=FAST, transport=TRANSPORT) as made:
         yield made
 
 

@@ -9,6 +9,7 @@ from .descriptions import DescriptionService
 from .executions import ExecutionService
 from .launch_plans import LaunchPlanService
 from .launching import LaunchService
+from .metrics import MetricsService
 from .named_entities import NamedEntityService
 from .node_events import NodeEventService
 from .node_executions import NodeExecutionService
@@ -48,4 +49,5 @@ def build_routes(context: Context) -> dict[str, Route]:
         **NamedEntityService(context).routes(),
         **DescriptionService(context).routes(),
         **AttributesService(context).routes(),
+        **MetricsService(context).routes(),
     }

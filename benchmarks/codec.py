@@ -1,6 +1,6 @@
 """What decoding and encoding cost, as ratios to upb (the official protobuf package) and to betterproto2's own codec.
 
-    python benchmarks/codec.py [--json] [--check]
+    python -m benchmarks.codec [--json] [--check]
 
 The candidates of a row are timed in turns in one process, so that a clock that changes its pace changes it for all; a
 ratio is the median of the ratios of the rounds.  Memory is what a fresh process grows by.  `--check` fails if a target
@@ -24,9 +24,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import messages
-import stock
-
+from benchmarks.support import messages, stock
 from flyteasync.codec import decode, encode
 from flyteasync.idl import admin, core
 
@@ -79,32 +77,42 @@ class Result(NamedTuple):
 
 
 def nothing(message: Any) -> object:
+    """Leave a message as it is."""
     return message
 
 
 def phase(message: Any) -> object:
+    """Read one field of a sub-message."""
     return message.closure.phase
 
 
 def names_and_phases(message: Any) -> object:
+    """Read two fields of each item."""
     return [(item.id.name, item.closure.phase) for item in message.executions]
 
 
 def node_names_and_phases(message: Any) -> object:
+    """Read two fields of each item."""
     return [(item.id.node_id, item.closure.phase) for item in message.node_executions]
 
 
 def one_literal(message: Any) -> object:
+    """Read one item of a map."""
     return message.literals["k500"].scalar.primitive.integer
 
 
 def workflow_name(message: Any) -> object:
+    """Read one field deep down."""
     return message.primary.template.id.name
 
 
 def everything(message: Any) -> object:
     """Read every field, all the way down."""
-    return _read_upb(message) if hasattr(message, "ListFields") else _read_dataclass(message, _names(type(message)))
+    if hasattr(message, "ListFields"):
+        _read_upb(message)
+    else:
+        _read_dataclass(message, _names(message.__class__))
+    return message
 
 
 @functools.cache
@@ -116,10 +124,10 @@ def _names(cls: type[Any]) -> tuple[str, ...]:
 def _read_dataclass(message: Any, names: tuple[str, ...]) -> None:
     for name in names:
         value = getattr(message, name)
-        kind = type(value)
+        kind: type[Any] = value.__class__
         if kind is list or kind is dict:
             for item in value if kind is list else value.values():
-                if inner := _names(type(item)):
+                if inner := _names(item.__class__):
                     _read_dataclass(item, inner)
         elif inner := _names(kind):
             _read_dataclass(value, inner)
@@ -145,7 +153,7 @@ def _read_upb(message: Any) -> None:
 
 def reading(name: str, theirs: Any, ours: Any, use: Use, upb: float | None = None, better: float | None = None) -> Row:
     """Decode a message and use it."""
-    data, parse, old = theirs.SerializeToString(), type(theirs).FromString, stock.twin(ours)
+    data, parse, old = theirs.SerializeToString(), theirs.__class__.FromString, stock.twin(ours)
     return Row(
         f"decode {name}",
         lambda: use(parse(data)),
@@ -167,19 +175,18 @@ def built(message: Any) -> Any:
     """A message as a user makes it, by constructors."""
 
     def of(value: Any) -> Any:
-        match value:
-            case list():
-                return [of(item) for item in value]
-            case dict():
-                return {key: of(item) for key, item in value.items()}
-            case _:
-                return built(value) if dataclasses.is_dataclass(value) else value
+        if value.__class__ is list:
+            return [of(item) for item in value]
+        if value.__class__ is dict:
+            return {key: of(item) for key, item in value.items()}
+        return built(value) if dataclasses.is_dataclass(value) else value
 
     values = {field.name: getattr(message, field.name) for field in dataclasses.fields(message)}
     return type(message)(**{name: of(value) for name, value in values.items() if value not in (None, [], {})})
 
 
 def rows() -> Iterator[Row]:
+    """Everything that is measured but memory."""
     one, page, nodes = messages.execution(), messages.execution_list(), messages.node_execution_list()
     literals, workflow = messages.literal_map(), messages.workflow()
     yield reading("Execution, nothing read", one, admin.Execution, nothing, 2)
@@ -241,7 +248,7 @@ USES: dict[str, Use] = {"nothing read": nothing, "its phase": phase, "everything
 def memory(folder: Path) -> Iterator[Result]:
     """Bytes that a process grows by for each Execution that it keeps."""
     for use, most in MEMORY_TARGETS.items():
-        command = [sys.executable, __file__, "--keep", use, "--stock", str(folder), "--codec"]
+        command = [sys.executable, "-m", "benchmarks.codec", "--keep", use, "--stock", str(folder), "--codec"]
         upb, ours, better = (
             float(subprocess.run([*command, codec], check=True, capture_output=True, text=True).stdout)
             for codec in ("upb", "ours", "betterproto2")
@@ -254,9 +261,12 @@ def memory(folder: Path) -> Iterator[Result]:
 
 def keep(codec: str, use: Use) -> float:
     """Decode and keep many Executions; returns what each costs."""
-    theirs = type(messages.execution())
-    old = stock.twin(admin.Execution)
-    parse = {"upb": theirs.FromString, "ours": admin.Execution.parse, "betterproto2": old.parse}[codec]
+    theirs, old = messages.execution().__class__, stock.twin(admin.Execution)
+    parse: Callable[[bytes], Any] = {
+        "upb": theirs.FromString,
+        "ours": admin.Execution.parse,
+        "betterproto2": old.parse,
+    }[codec]
     for index in range(10):
         use(parse(messages.execution(index).SerializeToString()))
     data = [messages.execution(index).SerializeToString() for index in range(KEPT_MESSAGES)]
@@ -278,6 +288,7 @@ def _resident() -> int:
 
 
 def show(results: list[Result]) -> None:
+    """Print a table."""
     print(f"{'':46}{'upb':>9}{'ours':>9}{'bp2':>9}   ours/upb    bp2/ours")
     for result in results:
         at_most = f"(<={result.most_upb:g})" if result.most_upb else ""
@@ -290,6 +301,7 @@ def show(results: list[Result]) -> None:
 
 
 def main() -> None:
+    """Measure and report."""
     parser = argparse.ArgumentParser(description="Measure the codec against upb and betterproto2.")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     parser.add_argument("--check", action="store_true", help="fail if a target is missed")

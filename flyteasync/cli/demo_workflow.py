@@ -6,8 +6,10 @@ n, name ──> squares(n) ────> squares ─┐
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, NamedTuple
 
+from ..errors import FlyteEntityAlreadyExistsException
 from ..idl import admin, core
 from ..idl.services import AdminService
 from ..literals import literal_type
@@ -125,9 +127,12 @@ async def register(service: AdminService, project: str, domain: str) -> None:
     """Register all of it; what is registered already is no error."""
     requests = registration(project, domain)
     for task in requests.tasks:
-        await service.create_task(task)
-    await service.create_workflow(requests.workflow)
-    await service.create_launch_plan(requests.launch_plan)
+        with suppress(FlyteEntityAlreadyExistsException):
+            await service.create_task(task)
+    with suppress(FlyteEntityAlreadyExistsException):
+        await service.create_workflow(requests.workflow)
+    with suppress(FlyteEntityAlreadyExistsException):
+        await service.create_launch_plan(requests.launch_plan)
 
 
 def _variable(kind: Any) -> core.Variable:

@@ -204,7 +204,7 @@ def write_packed(tag: bytes, scalar: Scalar) -> Write:
     return write
 
 
-def write_map(tag: bytes, key: Scalar, type_: Scalar | Nested) -> Write:
+def write_map(tag: bytes, key: Scalar, type_: Scalar | Nested, where: str) -> Write:
     """A `Write` for a map, which is a list of messages {key = 1; value = 2}, both always written."""
     key_tag = varint(1 << 3 | key.wire)
     value_tag = varint(2 << 3 | (type_.wire if isinstance(type_, Scalar) else LEN))
@@ -212,6 +212,8 @@ def write_map(tag: bytes, key: Scalar, type_: Scalar | Nested) -> Write:
     value_has_size = not isinstance(type_, Scalar) or type_.wire == LEN
 
     def write(value: Any, append: Callable[[bytes], None], depth: int) -> None:
+        if depth == MAX_DEPTH:
+            raise FlyteValueException(f"{where}: {too_deep()}")
         for name, item in value.items():
             first = key.dump(name)
             second = type_.dump(item) if isinstance(type_, Scalar) else type_.dump(item, depth + 2)

@@ -9,14 +9,14 @@ from typing import Any, Final
 
 import betterproto2 as bp
 
-from ..errors import FlyteDecodeError
+from ..errors import FlyteDecodeError, FlyteValueException
 from . import times
 from .decoder import build, reason
 from .encoder import flatten
 from .lazy import Exact, touch
 from .plan import Nested, Pieces, Plan
 from .scalars import SCALARS, Scalar
-from .wire import LEN, MAX_DEPTH, varint
+from .wire import LEN, MAX_DEPTH, too_deep, varint
 
 
 class MessageType:
@@ -82,8 +82,10 @@ class TimeType:
             return value
         return Exact(value, pieces if isinstance(pieces, bytes) else b"".join(pieces))
 
-    def dump(self, value: Any, _: int) -> bytes:
+    def dump(self, value: Any, depth: int) -> bytes:
         """Its two numbers."""
+        if depth > MAX_DEPTH:
+            raise FlyteValueException(f"{self._where}: {too_deep()}")
         return times.dump_seconds(*self.numbers(value))
 
 
@@ -104,11 +106,11 @@ WRAPPERS: Final = {
 class WrapperType:
     """A message around a scalar, seen as the scalar."""
 
-    __slots__ = ("_message", "_tag", "expected", "proto_type", "scalar")
+    __slots__ = ("_message", "_tag", "_where", "expected", "scalar")
 
-    def __init__(self, name: str, find: Callable[[], Plan]) -> None:
-        self.proto_type = WRAPPERS[name]
-        self.scalar = SCALARS[self.proto_type]
+    def __init__(self, name: str, where: str, find: Callable[[], Plan]) -> None:
+        self._where = where
+        self.scalar = SCALARS[WRAPPERS[name]]
         self.expected = self.scalar.expected
         self._message = MessageType(find)
         self._tag = varint(1 << 3 | self.scalar.wire)
@@ -117,8 +119,10 @@ class WrapperType:
         """The scalar."""
         return self._message.load(pieces, depth).value
 
-    def dump(self, value: Any, _: int) -> bytes:
+    def dump(self, value: Any, depth: int) -> bytes:
         """The wrapper around a scalar; empty around zero."""
+        if depth > MAX_DEPTH:
+            raise FlyteValueException(f"{self._where}: {too_deep()}")
         data = self.scalar.dump(value)
         if data == self.scalar.dump(self.scalar.default):
             return b""

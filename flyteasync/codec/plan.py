@@ -88,7 +88,7 @@ has none, OTHER for a Write; whether to do it for zero, too; the tag; what dumps
 class Plan:
     """How to read and write the messages of one class."""
 
-    __slots__ = ("checks", "cls", "fields", "long", "short", "unset", "writers")
+    __slots__ = ("checks", "cls", "fields", "long", "short", "writers")
 
     cls: type[Any]
 
@@ -107,9 +107,6 @@ class Plan:
     writers: list[Writer]
     """In the order of the fields' numbers."""
 
-    unset: tuple[str, ...]
-    """The lazy fields that hold None if they are not set."""
-
     def __init__(self, cls: type[Any], fields: Mapping[str, Field]) -> None:
         self.cls = cls
         self.fields = fields
@@ -117,7 +114,6 @@ class Plan:
         self.long = {}
         self.checks = {}
         self.writers = []
-        self.unset = ()
 
     def add_reader(self, tag: int, reader: Reader) -> None:
         """Have the fields with a tag read."""

@@ -72,10 +72,8 @@ def _type(cls: type[Any], field: dataclasses.Field[Any], meta: bp.FieldMetadata)
         unwrap = meta.unwrap
         if unwrap is None:
             return cast("Nested", MessageType(lambda: plan_of(_annotated(cls, field))))
-        name = unwrap().__name__
-        if name in WRAPPERS:
-            return WrapperType(name, lambda: plan_of(unwrap()))
-        return TimeType(name, f"{cls.__name__}.{field.name}")
+        name, where = unwrap().__name__, f"{cls.__name__}.{field.name}"
+        return WrapperType(name, where, lambda: plan_of(unwrap())) if name in WRAPPERS else TimeType(name, where)
     if meta.proto_type == bp.TYPE_ENUM:
         return enum_scalar(_annotated(cls, field))
     return SCALARS[meta.proto_type]
@@ -122,30 +120,28 @@ def _add_map(plan: Plan, field: Field, key: Scalar) -> Lazy:
     _add(entry, Field("key", 1, key, field.default))
     _add(entry, Field("value", 2, field.type, field.default))
     lazy = Lazy(field.name, MapType(entry, key, field.type), dict)
+    where = f"{plan.cls.__name__}.{field.name}"
     tag = field.number << 3 | LEN
     plan.add_reader(tag, (ITEM, field.name, None, None))
-    plan.writers.append((field.name, OTHER, False, varint(tag), write_map(varint(tag), key, field.type), None))
+    plan.writers.append((field.name, OTHER, False, varint(tag), write_map(varint(tag), key, field.type, where), None))
     plan.checks[field.name] = lazy.check
     return lazy
 
 
 def _add_list(plan: Plan, field: Field) -> Lazy:
-    type_ = field.type
-    if not isinstance(type_, Scalar):
-        lazy = Lazy(field.name, ListType(type_), list)
-        tag = field.number << 3 | LEN
-        plan.add_reader(tag, (ITEM, field.name, None, None))
-        plan.checks[field.name] = lazy.check
-    else:
-        lazy = Lazy(field.name, None, list)
-        tag = field.number << 3 | type_.wire
-        plan.add_reader(tag, (OTHER, field.name, read_item(type_), None))
+    name, type_, tag = field.name, field.type, field.number << 3 | LEN
+    write = write_items(varint(tag), type_)
+    if isinstance(type_, Scalar):
+        lazy = Lazy(name, None, list)
+        plan.add_reader(field.number << 3 | type_.wire, (OTHER, name, read_item(type_), None))
         if type_.wire != LEN:
-            tag = field.number << 3 | LEN
-            plan.add_reader(tag, (OTHER, field.name, read_packed(type_), None))
-            plan.writers.append((field.name, OTHER, False, varint(tag), write_packed(varint(tag), type_), None))
-            return lazy
-    plan.writers.append((field.name, OTHER, False, varint(tag), write_items(varint(tag), type_), None))
+            plan.add_reader(tag, (OTHER, name, read_packed(type_), None))
+            write = write_packed(varint(tag), type_)
+    else:
+        lazy = Lazy(name, ListType(type_), list)
+        plan.add_reader(tag, (ITEM, name, None, None))
+        plan.checks[name] = lazy.check
+    plan.writers.append((name, OTHER, False, varint(tag), write, None))
     return lazy
 
 

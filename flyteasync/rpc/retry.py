@@ -6,15 +6,16 @@ import asyncio
 import enum
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
-
-import tenacity
+from typing import TYPE_CHECKING, TypeVar
 
 from ..deadline import Deadline
 from ..errors import FlyteError, Status
 from ..idl import methods
 from .limits import RetryBudget
 from .options import RetryPolicy
+
+if TYPE_CHECKING:
+    import tenacity
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -89,6 +90,8 @@ async def repeat(
         FlyteError: that of the last attempt which was not cut off, with a note of how many were made; or what attempt
             raised.
     """
+    import tenacity  # a call that succeeds at once does not pay for it
+
     made = 0
 
     async def numbered() -> T:

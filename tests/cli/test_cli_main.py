@@ -5,7 +5,6 @@ import sys
 
 import pytest
 
-import flyteasync
 from tests.support.command import LIMIT, environment, run
 
 SCRIPT = "import sys; {before}; sys.argv[0] = 'flyteasync'; from flyteasync.cli import main; main()"
@@ -62,7 +61,3 @@ def test_an_unknown_command_is_a_usage_error() -> None:
     done = run("dance")
     assert done.returncode == 2
     assert "No such command 'dance'" in done.stderr
-
-
-def test_the_package_runs_as_a_module() -> None:
-    assert flyteasync.__name__ in run("--help").stdout

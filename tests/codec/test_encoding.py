@@ -119,6 +119,26 @@ def test_a_hundred_levels_are_written_and_one_more_is_not() -> None:
         encode(ALL(all=message))
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"time": datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC)},
+        {"many_duration": [datetime.timedelta()]},
+        {"wrapped_bool": True},
+        {"map_string_string": {"a": "b"}},
+        {"one_leaf": LEAF()},
+    ],
+    ids=lambda fields: next(iter(fields)),
+)
+def test_what_is_a_message_on_the_wire_counts_as_a_level(fields: dict[str, Any]) -> None:
+    message = ALL(**fields)
+    for _ in range(99):
+        message = ALL(all=message)
+    assert all_twins().theirs.FromString(encode(message)).HasField("all")
+    with pytest.raises(FlyteValueException, match="nested more than 100 deep"):
+        encode(ALL(all=message))
+
+
 def test_only_messages_are_encoded() -> None:
     with pytest.raises(FlyteTypeException, match="expected a message to encode, got a value of type dict"):
         encode({})  # pyright: ignore[reportArgumentType]

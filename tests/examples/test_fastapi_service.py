@@ -14,12 +14,10 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from flyteasync import Config, FlyteRemote
-from flyteasync.cli.demo_workflow import register
 from flyteasync.server import Fault
 from flyteasync.server.host import serve_in_process
-from tests.support.backend import DOMAIN, PROJECT, Backend
-from tests.support.command import started
+from tests.support.backend import Backend
+from tests.support.command import LIMIT, environment, started
 from tests.support.loop import eventually
 
 APP = Path(__file__).parents[2] / "examples" / "fastapi_service" / "app.py"
@@ -46,14 +44,15 @@ def serving(flyte: str, launch_plan: str = "demo.report") -> Generator[tuple[sub
 def url() -> Iterator[str]:
     """A service with a Flyte that runs the demo's workflow."""
     with serve_in_process(handlers="flyteasync.cli.demo_workflow:HANDLERS") as flyte:
-        asyncio.run(register_demo(flyte.endpoint))
+        register(flyte.endpoint)
         with serving(flyte.endpoint) as (_, url):
             yield url
 
 
-async def register_demo(endpoint: str) -> None:
-    async with FlyteRemote(Config.for_endpoint(endpoint, insecure=True)) as remote:
-        await register(remote.admin, PROJECT, DOMAIN)
+def register(flyte: str) -> None:
+    """Run the example's registration as its README says."""
+    env = {"FLYTE_PLATFORM_URL": flyte, "FLYTE_PLATFORM_INSECURE": "true"}
+    subprocess.run([sys.executable, APP.with_name("register.py")], env=environment(env), check=True, timeout=LIMIT)
 
 
 @pytest.fixture
@@ -148,6 +147,12 @@ def test_without_flyte_the_service_lives_and_is_not_ready() -> None:
             assert answer.json()["error"]["code"] == "SYSTEM:Unavailable"
             assert answer.headers["retry-after"] == "1"
             assert client.get("/executions/any").status_code == 503
+
+
+async def test_registering_twice_is_no_error() -> None:
+    async with Backend() as backend:
+        for _ in range(2):
+            await asyncio.to_thread(register, backend.server.endpoint)
 
 
 async def test_the_error_of_a_failed_execution_is_told() -> None:

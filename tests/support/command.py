@@ -1,5 +1,6 @@
 """The command line in processes of its own, with pipes or in a pseudo-terminal."""
 
+import codecs
 import os
 import pty
 import re
@@ -73,6 +74,7 @@ class Terminal:
         )
         os.close(inner)
         self.seen = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")()  # a read may end inside of a character
 
     def read_until(self, pattern: str) -> None:
         """Read what the command shows until it has shown something that a regular expression finds."""
@@ -115,7 +117,7 @@ class Terminal:
             data = os.read(self._terminal, 65536)
         except OSError:  # how Linux tells the end of a terminal
             return False
-        self.seen += data.decode()
+        self.seen += self._decoder.decode(data)
         return bool(data)
 
     def __enter__(self) -> "Terminal":

@@ -7,11 +7,11 @@ import importlib
 import importlib.util
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def generate(folder: Path) -> None:
@@ -40,7 +40,7 @@ def twin(ours: type[Any]) -> Any:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet() -> Generator[None]:
     """The compiler, another process, talks to standard error."""
     kept = os.dup(2)
     with open(os.devnull, "w") as nowhere:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from flyteidl.admin import execution_pb2, node_execution_pb2
-from flyteidl.core import compiler_pb2, literals_pb2
+from flyteidl.admin import execution_pb2, node_execution_pb2  # pyright: ignore[reportMissingTypeStubs]
+from flyteidl.core import compiler_pb2, literals_pb2  # pyright: ignore[reportMissingTypeStubs]
 
 
 def execution(index: int = 1) -> Any:
     """An execution that runs; 470 bytes."""
-    message = execution_pb2.Execution()
+    message: Any = execution_pb2.Execution()
     message.id.project, message.id.domain, message.id.name = "flytesnacks", "development", f"f{index:019x}"
     plan = message.spec.launch_plan
     plan.resource_type, plan.project, plan.domain = 3, "flytesnacks", "development"
@@ -40,7 +40,7 @@ def execution_list(size: int = 100) -> Any:
 
 def node_execution_list(size: int = 100) -> Any:
     """A page of node executions that have succeeded."""
-    message = node_execution_pb2.NodeExecutionList()
+    message: Any = node_execution_pb2.NodeExecutionList()
     for index in range(size):
         node = message.node_executions.add()
         folder = f"s3://my-s3-bucket/metadata/propeller/flytesnacks-development-f0001/n{index}/data"
@@ -61,7 +61,7 @@ def node_execution_list(size: int = 100) -> Any:
 
 def workflow(nodes: int = 100) -> Any:
     """A compiled workflow, one task a node."""
-    message = compiler_pb2.CompiledWorkflowClosure()
+    message: Any = compiler_pb2.CompiledWorkflowClosure()
     template = message.primary.template
     template.id.resource_type, template.id.project, template.id.domain = 2, "flytesnacks", "development"
     template.id.name, template.id.version = "workflow", "v1"
@@ -91,7 +91,7 @@ def literal_map(size: int = 1000) -> Any:
 
 def create_request() -> Any:
     """A launch with five inputs."""
-    message = execution_pb2.ExecutionCreateRequest(project="flytesnacks", domain="development", name="f" * 20)
+    message: Any = execution_pb2.ExecutionCreateRequest(project="flytesnacks", domain="development", name="f" * 20)
     message.spec.launch_plan.CopyFrom(execution().spec.launch_plan)
     message.spec.metadata.principal = "user@example.com"
     message.inputs.CopyFrom(literal_map(5))

@@ -11,7 +11,7 @@ from .. import codec
 from ..deadline import Deadline
 from ..errors import FlyteAuthenticationException, FlyteDecodeError, Status
 from ..idl.methods import Method, Reply, Request
-from ..transport import Transport, TransportError
+from ..transport import Metadata, Transport, TransportError
 from .limits import CallLimiter, CallStats, RetryBudget
 from .options import CallOptions, TokenSource, check_token
 from .retry import Again, kind_of, may_repeat, repeat
@@ -41,6 +41,8 @@ class RpcCaller:
         self.budget = budget or RetryBudget()
         self._tokens = tokens
         self._urgent = urgent
+        self._bearer: str | None = None
+        self._metadata: Metadata = ()
 
     def view(self, options: CallOptions | None = None, *, urgent: bool | None = None) -> RpcCaller:
         """A caller over the same connection with other options."""
@@ -121,14 +123,20 @@ class RpcCaller:
             late = TransportError(Status.DEADLINE_EXCEEDED, "there was no token to send in time")
             raise error_of(late, path, self._transport.endpoint, request) from None
 
+    def _with_bearer(self, token: str) -> Metadata:
+        """The metadata to send with a token; the same object as long as the token is the same, which transports use."""
+        if token != self._bearer:
+            check_token(token)
+            self._metadata = (*self.options.metadata, ("authorization", f"Bearer {token}"))
+            self._bearer = token
+        return self._metadata
+
     async def _send(
         self, path: str, data: bytes, request: object, until: Deadline, attempts: int, token: str | None
     ) -> bytes:
         """Send once, in a place of the connection's bound on calls in flight."""
-        options, name, metadata = self.options, path.rpartition("/")[2], self.options.metadata
-        if token is not None:
-            check_token(token)
-            metadata = (*metadata, ("authorization", f"Bearer {token}"))
+        options, name = self.options, path.rpartition("/")[2]
+        metadata = options.metadata if token is None else self._with_bearer(token)
         try:
             async with self._limiter.place(until, urgent=self._urgent):
                 self.stats.attempts[name] += 1

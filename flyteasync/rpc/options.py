@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..deadline import seconds
 from ..errors import FlyteInvalidInputException
+from ..transport import check_metadata
 
-_NAME = re.compile(r"(?!grpc-)[0-9a-z_.-]+")
 _TEXT = re.compile(r"[\x20-\x7e]*")
 
 
@@ -77,24 +76,6 @@ class CallOptions:
         check_metadata(self.metadata)
         if self.token is not None:
             check_token(self.token)
-
-
-def check_metadata(metadata: Iterable[tuple[object, object]]) -> None:
-    """Refuse what gRPC would, and the names that it keeps to itself; values are never shown.
-
-    Raises:
-        FlyteInvalidInputException: names the first pair that cannot be sent.
-    """
-    for name, value in metadata:
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise FlyteInvalidInputException(
-                f"a name of metadata takes lower-case letters, digits, and the characters -_. after another beginning "
-                f"than grpc-, got {name!r}"
-            )
-        binary = name.endswith("-bin")
-        if not (isinstance(value, bytes) if binary else isinstance(value, str) and _TEXT.fullmatch(value)):
-            expected = "bytes" if binary else "ASCII text without line breaks"
-            raise FlyteInvalidInputException(f"the value of metadata {name!r} must be {expected}")
 
 
 def check_token(token: object) -> None:

@@ -3,7 +3,7 @@
 from typing import Literal, get_args
 
 from ..errors import FlyteInvalidInputException
-from .base import Metadata, Transport, TransportError, TransportOptions
+from .base import Metadata, Transport, TransportError, TransportOptions, check_metadata
 
 __all__ = [
     "Metadata",
@@ -11,6 +11,7 @@ __all__ = [
     "TransportError",
     "TransportName",
     "TransportOptions",
+    "check_metadata",
     "check_name",
     "make_transport",
 ]

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from ..errors import FlyteInvalidInputException, Status
 
 MiB = 1024 * 1024
+
+_NAME = re.compile(r"(?!grpc-)[0-9a-z_.-]+")
+_RESERVED = frozenset({"te", "content-type", "user-agent", "host", "connection"})
+_TEXT = re.compile(r"[\x20-\x7e]*")
 
 NO_LIMIT = 99_999_999.0
 """Seconds that a timeout must stay below to be one: `grpc-timeout` holds eight digits."""
@@ -107,7 +112,19 @@ def too_large(what: str, size: int, limit: int) -> TransportError:
     return TransportError(Status.RESOURCE_EXHAUSTED, f"{what} message larger than max ({size} vs. {limit})")
 
 
-def refused_metadata(metadata: Metadata) -> FlyteInvalidInputException:
-    """What to raise for metadata that a library rejects; values, and the library's texts with them, may be secret."""
-    names = ", ".join(repr(name) for name, _ in metadata)
-    return FlyteInvalidInputException(f"metadata that cannot be sent, under one of the names {names}")
+def check_metadata(metadata: Iterable[tuple[object, object]]) -> None:
+    """Refuse what gRPC would, and the names that it keeps to itself; values are never shown.
+
+    Raises:
+        FlyteInvalidInputException: names the first pair that cannot be sent.
+    """
+    for name, value in metadata:
+        if not isinstance(name, str) or not _NAME.fullmatch(name) or name in _RESERVED:
+            raise FlyteInvalidInputException(
+                f"a name of metadata takes lower-case letters, digits, and the characters -_. after another beginning "
+                f"than grpc-, and is none of HTTP's own; got {name!r}"
+            )
+        binary = name.endswith("-bin")
+        if not (isinstance(value, bytes) if binary else isinstance(value, str) and _TEXT.fullmatch(value)):
+            expected = "bytes" if binary else "ASCII text without line breaks"
+            raise FlyteInvalidInputException(f"the value of metadata {name!r} must be {expected}")

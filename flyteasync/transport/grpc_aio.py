@@ -18,7 +18,7 @@ import grpc.aio
 
 from ..deadline import Deadline
 from ..errors import FlyteUsageError, FlyteWrongLoop, Status
-from .base import NO_LIMIT, Metadata, TransportError, TransportOptions, refused_metadata
+from .base import NO_LIMIT, Metadata, TransportError, TransportOptions, check_metadata
 from .tls import ShownCertificate, roots_file, shown_certificate, warn_of_blind_trust
 
 STATUS_DETAILS = "grpc-status-details-bin"
@@ -71,6 +71,8 @@ class GrpcAioTransport:
         self._idle = asyncio.Event()
         self._channels: list[grpc.aio.Channel] = []  # the last one is in use
         self._methods: dict[str, Any] = {}  # path -> grpc.aio.UnaryUnaryMultiCallable of bytes
+        self._metadata: Metadata = ()
+        self._converted = grpc.aio.Metadata()
         self._trusted: ShownCertificate | None = None
         self._looking: asyncio.Task[ShownCertificate] | None = None
         warn_of_blind_trust(options)
@@ -85,6 +87,10 @@ class GrpcAioTransport:
         self._check_use()
         if timeout is not None and timeout > NO_LIMIT:
             timeout = None  # gRPC's clock overflows
+        if metadata is not self._metadata:  # the call path sends the same object again and again
+            check_metadata(metadata)
+            self._metadata, self._converted = metadata, grpc.aio.Metadata(*metadata)
+        converted = self._converted
         method = self._methods.get(path)
         task = asyncio.current_task()
         cancelled_before = task.cancelling() if task is not None else 0
@@ -92,7 +98,7 @@ class GrpcAioTransport:
         try:
             if method is None:
                 method, timeout = await self._method(path, timeout)
-            reply = await method(request, timeout=timeout, metadata=metadata)
+            reply = await method(request, timeout=timeout, metadata=converted)
         except asyncio.CancelledError:
             if self._closed and (task is None or task.cancelling() == cancelled_before):
                 # Closing a channel cancels its calls; nobody cancelled this task meanwhile.
@@ -104,8 +110,8 @@ class GrpcAioTransport:
             if self._trusted is not None and error.code() is grpc.StatusCode.UNAVAILABLE:
                 self._methods.clear()  # the server may show another certificate now
             raise self._translate(error) from None
-        except (grpc.aio.UsageError, grpc.aio.InternalError, TypeError, ValueError):
-            raise refused_metadata(metadata) from None
+        except (grpc.aio.UsageError, grpc.aio.InternalError) as error:
+            raise TransportError(Status.INTERNAL, f"grpc.aio refuses the call: {type(error).__name__}") from None
         finally:
             self._under_way -= 1
             if self._closed and not self._under_way:

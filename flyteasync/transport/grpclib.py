@@ -8,13 +8,14 @@ import logging
 import os
 import random
 import ssl
+from base64 import b64encode
 from collections.abc import AsyncGenerator, Awaitable
 from typing import Any
 
-from grpclib.metadata import USER_AGENT, encode_metadata
+from grpclib.metadata import USER_AGENT
 
 from ..errors import FlyteWrongLoop, Status
-from .base import NO_LIMIT, Metadata, TransportError, TransportOptions, refused_metadata, too_large
+from .base import NO_LIMIT, Metadata, TransportError, TransportOptions, check_metadata, too_large
 from .link import Attempt, Link, RequestHeaders
 from .replies import timeout_header
 from .tls import client_context, split, warn_of_blind_trust
@@ -124,10 +125,8 @@ class GrpclibTransport:
 
     def _encode(self, metadata: Metadata) -> RequestHeaders:
         if metadata is not self._metadata:  # the call path sends the same object again and again
-            try:
-                self._encoded = list(encode_metadata(metadata))
-            except (TypeError, ValueError):  # whose text shows the value
-                raise refused_metadata(metadata) from None
+            check_metadata(metadata)
+            self._encoded = [(name, value if isinstance(value, str) else _base64(value)) for name, value in metadata]
             self._metadata = metadata
         return self._encoded
 
@@ -226,6 +225,11 @@ class GrpclibTransport:
             task.cancel()
         for link in list(self._links):
             link.close(reason)
+
+
+def _base64(value: bytes) -> str:
+    """How bytes travel in a header."""
+    return b64encode(value).rstrip(b"=").decode()
 
 
 async def _at_most(seconds: float, wanted: Awaitable[object]) -> None:

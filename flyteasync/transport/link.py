@@ -24,6 +24,7 @@ from h2.exceptions import H2Error
 
 from ..errors import Status
 from .base import TransportError
+from .batching import BatchingTransport
 from .replies import check_progress, name_of, read_reply, reset_failure
 
 KEEPALIVE_TIMEOUT = 20.0
@@ -191,8 +192,8 @@ class Link(H2Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet the server."""
-        super().connection_made(transport)
-        self._transport = cast("asyncio.Transport", transport)
+        self._transport = BatchingTransport(cast("asyncio.Transport", transport))
+        super().connection_made(self._transport)
         self._http2 = self.connection._connection  # pyright: ignore[reportPrivateUsage]
         machine = _StateMachine()
         machine.state, self._http2.state_machine = self._http2.state_machine.state, machine
@@ -302,6 +303,7 @@ class Link(H2Protocol):
             return
         self._http2.close_connection()
         self.connection.flush()
+        self._transport.flush()
         stalled = self._transport.get_write_buffer_size() > 0
         self.processor.close(reason)
         if stalled:

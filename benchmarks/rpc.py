@@ -110,10 +110,10 @@ def ask() -> admin.WorkflowExecutionGetRequest:
 
 def whole_path(transport: Transport) -> Call:
     """Everything that a remote's call does, up to reading the phase."""
-    service = AdminService(RpcCaller(transport, tokens=Tokens()))
+    service, request = AdminService(RpcCaller(transport, tokens=Tokens())), ask()
 
     async def call() -> object:
-        closure = (await service.get_execution(ask())).closure
+        closure = (await service.get_execution(request)).closure
         return closure is not None and closure.phase
 
     return call
@@ -141,11 +141,10 @@ def stub(channel: Channel) -> Call:
             return await self._unary_unary(PATH, request, reply, timeout=TIMEOUT, metadata=BEARER)
 
     service, reply = Stub(channel), stock.twin(admin.Execution)
-    request, identifier = stock.twin(admin.WorkflowExecutionGetRequest), stock.twin(core.WorkflowExecutionIdentifier)
+    request = stock.twin(admin.WorkflowExecutionGetRequest).parse(codec.encode(ask()))
 
     async def call() -> object:
-        name = identifier(project="flytesnacks", domain="development", name="f" * 20)
-        return (await service.get_execution(request(id=name))).closure.phase
+        return (await service.get_execution(request)).closure.phase
 
     return call
 

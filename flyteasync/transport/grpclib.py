@@ -272,7 +272,7 @@ def _late(attempt: Attempt, link: Link | None, timeout: float | None) -> Transpo
     """The failure of a call whose time is over."""
     if link is not None and link.last_heard < attempt.began:
         link.retire()  # it may be dead: the next call shall not depend on it
-    text = f"no {'connection' if link is None else 'reply'} within {timeout:g} s"
+    text = f"no {'connection' if link is None else 'reply'} within {timeout:.4g} s"
     return TransportError(Status.DEADLINE_EXCEEDED, text, unprocessed=not attempt.opened)
 
 

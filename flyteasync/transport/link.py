@@ -240,8 +240,7 @@ class Link(H2Protocol):
         words = (event.additional_data or b"")[:200].decode("ascii", "replace")
         reason = f"the server is going away ({name_of(event.error_code or 0)}{f': {words}' if words else ''})"
         self._farewell = reason
-        if not self.ready.done():
-            self.ready.set_exception(TransportError(Status.UNAVAILABLE, reason, unprocessed=True))
+        self._refuse(reason)
         for attempt, stream in self._calls.items():
             if stream.id is None or stream.id > (event.last_stream_id or 0):
                 attempt.cancel(TransportError(Status.UNAVAILABLE, reason, unprocessed=True))
@@ -252,10 +251,14 @@ class Link(H2Protocol):
         self.usable = False
         if self._timer is not None:
             self._timer.cancel()
-        if not self.ready.done():
-            self.ready.set_exception(TransportError(Status.UNAVAILABLE, reason, unprocessed=True))
+        self._refuse(reason)
         for attempt in self._calls:
             attempt.cancel(TransportError(Status.UNAVAILABLE, reason, unprocessed=not attempt.opened))
+
+    def _refuse(self, reason: str) -> None:
+        if not self.ready.done():
+            self.ready.set_exception(TransportError(Status.UNAVAILABLE, reason, unprocessed=True))
+            self.ready.exception()  # nobody may be waiting for it any more, and that is no mistake
 
     # What the transport calls.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import random
 from collections.abc import Callable
 
 import pytest
@@ -413,6 +414,42 @@ async def test_many_calls_share_one_connection(connect: Connect) -> None:
         for request in reversed(requests):
             request.reply(b"reply to " + request.payload)
         assert [await task for task in tasks] == [b"reply to %d" % number for number in range(50)]
+        assert len(peer.connections) == 1
+
+
+async def test_calls_that_end_in_every_way_at_once_leave_the_connection_usable(connect: Connect) -> None:
+    choices = random.Random(7)
+
+    async def misbehave(peer: Peer) -> None:
+        while True:
+            request = await peer.request()
+            match choices.randrange(5):
+                case 0:
+                    request.reply(b"reply")
+                case 1:
+                    request.fail(("grpc-status", "5"))
+                case 2:
+                    request.reset(ErrorCodes.INTERNAL_ERROR)
+                case 3:
+                    request.send_headers()
+                case _:
+                    pass
+
+    async with Peer(settings={SettingCodes.MAX_CONCURRENT_STREAMS: 20}) as peer:
+        transport = connect(peer.endpoint)
+        await exchange(peer, transport)
+        server = asyncio.create_task(misbehave(peer))
+        tasks = [start(transport, bytes(choices.randrange(100_000)), choices.uniform(0.01, 0.3)) for _ in range(200)]
+        for task in choices.sample(tasks, 60):
+            await asyncio.sleep(0.001)
+            task.cancel()
+        await asyncio.wait(tasks)
+        assert {type(task.exception()) for task in tasks if not task.cancelled()} <= {TransportError, type(None)}
+        server.cancel()
+        await asyncio.wait([server])
+        while not peer.requests.empty():
+            peer.requests.get_nowait()
+        await exchange(peer, transport)
         assert len(peer.connections) == 1
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import signal
 from collections.abc import AsyncGenerator
 
 import hypothesis
@@ -23,6 +24,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Whoever starts the tests in the background has them, and all that they start, ignore Ctrl-C; some press it.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if transport := config.getoption("--transport"):
         FlyteRemote.__init__.__kwdefaults__["transport"] = transport
     hypothesis.settings.load_profile("long" if config.getoption("-m") == "long" else "default")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 import random
 import ssl
@@ -56,7 +55,6 @@ class GrpclibTransport:
         self._encoded: RequestHeaders = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._begin()
-        _keep_headers_out_of_logs()
         warn_of_blind_trust(options)
 
     def _begin(self) -> None:
@@ -250,13 +248,6 @@ async def _close_with_the_loop(links: set[Link]) -> AsyncGenerator[None]:
         for link in list(links):
             link.close("the event loop ended")
             link.abort()
-
-
-def _keep_headers_out_of_logs() -> None:
-    """Have hpack log no headers: it does so at DEBUG, tokens included, and has no setting against it."""
-    logger = logging.getLogger("hpack")
-    if logger.level < logging.INFO:
-        logger.setLevel(logging.INFO)
 
 
 def _until(now: float, timeout: float | None) -> float | None:

@@ -8,6 +8,7 @@ it is; a reply's size is bounded while it arrives; and a GOAWAY lets the calls f
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from functools import partial
 from typing import cast
@@ -26,6 +27,9 @@ from ..errors import Status
 from .base import TransportError
 from .batching import BatchingTransport
 from .replies import check_progress, name_of, read_reply, reset_failure
+
+if logging.getLogger("hpack").level == logging.NOTSET:
+    logging.getLogger("hpack").setLevel(logging.INFO)  # at DEBUG it shows every header, tokens included
 
 KEEPALIVE_TIMEOUT = 20.0
 """Seconds that a keepalive ping may stay unanswered; gRPC's default."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import random
 import ssl
@@ -18,6 +19,8 @@ from .base import NO_LIMIT, Metadata, TransportError, TransportOptions, check_me
 from .link import Attempt, Link, RequestHeaders
 from .replies import timeout_header
 from .tls import client_context, split, warn_of_blind_trust
+
+logger = logging.getLogger(__name__)
 
 CONNECT_LIMIT = 20.0
 """Seconds after which connecting is given up; gRPC's own."""
@@ -166,8 +169,10 @@ class GrpclibTransport:
             pause = min(BACKOFF * 2**self._failures, BACKOFF_CEILING)
             self._failures = min(self._failures + 1, 10)
             self._retry_at = loop.time() + random.uniform(pause / 2, pause)  # noqa: S311 # nothing secret
+            logger.debug("%s", self._last_failure)
             return self._last_failure
         else:
+            logger.debug("connected to %s", self.endpoint)
             self._failures = 0
             self._retry_at = 0.0
             before, self._link = self._link, link

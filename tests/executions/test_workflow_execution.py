@@ -280,7 +280,8 @@ async def test_a_poll_interval_of_zero_is_the_floor_and_not_thirty_seconds(backe
 
 @pytest.mark.parametrize("method", ["GetExecutionData", "GetExecution"])
 async def test_the_time_limit_includes_loading_what_a_finished_execution_left(backend: Backend, method: str) -> None:
-    executions = [await launch(backend.remote, "fail", text=LONG_TEXT) for _ in range(5)]
+    patient = backend.remote.with_options(timeout=60)
+    executions = [await launch(patient, "fail", text=LONG_TEXT) for _ in range(5)]
     backend.misbehave(Fault(method=method, kind="hang"))
     tasks = [asyncio.ensure_future(execution.wait(timeout=5)) for execution in executions]
     await settle(1)

@@ -32,6 +32,10 @@ BACKOFF = 0.1
 BACKOFF_CEILING = 2.0
 """Seconds between attempts to connect: doubled from the first to the second."""
 
+SUSPICIOUS_SILENCE = 2.0
+"""Seconds without a word from a server that was asked, after which a call that is late gives its connection up. The
+network may have swallowed it, and TCP would take a quarter of an hour to tell."""
+
 CLOSING_LIMIT = 1.0
 """Seconds that closed connections have to say so."""
 
@@ -266,8 +270,8 @@ def _until(now: float, timeout: float | None) -> float | None:
 
 def _late(attempt: Attempt, link: Link | None, timeout: float | None) -> TransportError:
     """The failure of a call whose time is over."""
-    if link is not None and link.last_heard < attempt.began:
-        link.retire()  # it may be dead: the next call shall not depend on it
+    if link is not None and link.silence >= SUSPICIOUS_SILENCE:
+        link.retire()  # the next call shall not depend on it
     text = f"no {'connection' if link is None else 'reply'} within {timeout:.4g} s"
     return TransportError(Status.DEADLINE_EXCEEDED, text, unprocessed=not attempt.opened)
 

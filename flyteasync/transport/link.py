@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import cast
@@ -49,7 +50,6 @@ class Attempt(Wrapper):
     that it has (`Task.uncancel`), which breaks the caller's cancel scopes.
 
     Attributes:
-        began: when that was, by the loop's clock.
         scope: what the call runs in; raises TimeoutError at its end.
         failure: why there will be no reply, if the scope ended for that.
         opened: whether anything was sent.
@@ -59,7 +59,6 @@ class Attempt(Wrapper):
     def __init__(self, until: float | None) -> None:
         super().__init__()
         self.scope = asyncio.timeout_at(until)
-        self.began = asyncio.get_running_loop().time()
         self.failure: TransportError | None = None
         self.opened = False
         self.replied = False
@@ -175,7 +174,6 @@ class Link(H2Protocol):
         limit: bytes of the largest reply that is accepted.
         ready: done when the server has said that it speaks HTTP/2; fails if it never will.
         lost: set when the connection is gone.
-        last_heard: when something arrived last, by the loop's clock.
     """
 
     def __init__(self, keepalive: float, limit: int, gone: Callable[[Link], None]) -> None:
@@ -190,7 +188,7 @@ class Link(H2Protocol):
         self.usable = True
         self.ready: asyncio.Future[None] = self._loop.create_future()
         self.lost = asyncio.Event()
-        self.last_heard = self._loop.time()
+        self._unanswered_since = math.inf
 
     # What the event loop calls.
 
@@ -210,7 +208,7 @@ class Link(H2Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Dispatch what arrived; whatever the server sends, nothing is raised."""
-        self.last_heard = self._loop.time()
+        self._unanswered_since = math.inf
         try:
             events = self.connection.feed(data)
         except H2Error as error:
@@ -297,7 +295,16 @@ class Link(H2Protocol):
             self.retire()
             raise TransportError(Status.UNAVAILABLE, f"no stream can be opened: {error}", unprocessed=True) from None
         attempt.opened = True
+        self._expect_answer()
         return release
+
+    def _expect_answer(self) -> None:
+        self._unanswered_since = min(self._unanswered_since, self._loop.time())
+
+    @property
+    def silence(self) -> float:
+        """Seconds since the server was asked something without anything arriving from it; none if it owes no answer."""
+        return max(0.0, self._loop.time() - self._unanswered_since)
 
     def retire(self) -> None:
         """Make no further calls; close when those under way are over."""
@@ -333,10 +340,11 @@ class Link(H2Protocol):
             return
         self._http2.ping(b"flyteasy")
         self.connection.flush()
-        self._timer = self._loop.call_later(min(KEEPALIVE_TIMEOUT, self._keepalive), self._expect_answer, asked)
+        self._unanswered_since = min(self._unanswered_since, asked)
+        self._timer = self._loop.call_later(min(KEEPALIVE_TIMEOUT, self._keepalive), self._check_answer, asked)
 
-    def _expect_answer(self, asked: float) -> None:
-        if self.last_heard < asked:
+    def _check_answer(self, asked: float) -> None:
+        if self._unanswered_since <= asked:
             self.processor.close("the server does not answer keepalive pings")
             self.abort()
             return

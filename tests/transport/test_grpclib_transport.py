@@ -250,6 +250,20 @@ async def test_a_connection_that_was_silent_for_all_of_a_calls_time_is_not_used_
     await dead.lost.wait()
 
 
+async def test_calls_of_little_time_give_a_silent_connection_up_together(
+    peer: Peer, transport: GrpclibTransport
+) -> None:
+    await exchange(peer, transport)
+    for _ in range(4):
+        task = start(transport, timeout=0.5)
+        await peer.request()
+        await clock().advance(0.5)
+        await failure_of(task)
+    assert len(peer.connections) == 1, "half a second may pass without a word"
+    await exchange(peer, transport)
+    assert len(peer.connections) == 2
+
+
 async def test_a_connection_over_which_others_got_replies_is_used_again(
     peer: Peer, transport: GrpclibTransport
 ) -> None:

@@ -279,6 +279,10 @@ class Link(H2Protocol):
                 if inbox.complete.is_set():
                     attempt.failure = _refusal(stream, inbox) or attempt.failure
                 raise
+            except H2Error as error:  # the connection ended in the very turn in which there was room to send again
+                raise attempt.failure or TransportError(
+                    Status.UNAVAILABLE, f"the request was cut off: {error}"
+                ) from None
             finally:
                 if stream.closable:
                     stream.reset_nowait(ErrorCodes.CANCEL)

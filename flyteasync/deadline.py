@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import math
+import types
+from collections.abc import Awaitable, Generator
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any, TypeVar
 
 from .errors import FlyteInvalidInputException
+
+T = TypeVar("T")
 
 Duration = float | int | timedelta
 """What callers may give as a duration: seconds, or a timedelta."""
@@ -62,3 +67,37 @@ class Deadline:
 
 
 NEVER = Deadline(math.inf)
+
+
+async def within(deadline: Deadline, wanted: Awaitable[T]) -> T:
+    """Wait for something, but not beyond a deadline.
+
+    A timer costs several times what the rest does, so there is one only if there is anything to wait for.
+
+    Raises:
+        TimeoutError: the deadline has come.
+    """
+    steps: Generator[Any, Any, T] = wanted.__await__()
+    try:
+        awaited = steps.send(None)
+    except StopIteration as end:
+        return end.value
+    async with asyncio.timeout_at(None if deadline.at == math.inf else deadline.at):
+        return await _go_on(steps, awaited)
+
+
+@types.coroutine
+def _go_on(steps: Generator[Any, Any, T], awaited: Any) -> Generator[Any, Any, T]:
+    """The rest of something that has begun and waits; what the task is sent or thrown meanwhile is passed on to it."""
+    while True:
+        try:
+            sent = yield awaited
+        except BaseException as error:  # noqa: BLE001 # a cancellation above all, which is for whoever waits innermost
+            thrown: BaseException | None = error
+            sent = None
+        else:
+            thrown = None
+        try:
+            awaited = steps.send(sent) if thrown is None else steps.throw(thrown)
+        except StopIteration as end:
+            return end.value

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import math
 from collections.abc import Awaitable
 from typing import Any, TypeVar
 
 from .. import codec
-from ..deadline import Deadline
+from ..deadline import Deadline, within
 from ..errors import FlyteAuthenticationException, FlyteDecodeError, Status
 from ..idl.methods import Method, Reply, Request
 from ..transport import Metadata, Transport, TransportError
@@ -113,13 +111,11 @@ class RpcCaller:
 
     async def _in_time(self, wanted: Awaitable[T], until: Deadline, path: str, request: object) -> T:
         """Wait for the source of tokens, but for no longer than the call may take."""
-        limit = asyncio.timeout_at(None if until.at == math.inf else until.at)
         try:
-            async with limit:
-                return await wanted
+            return await within(until, wanted)
         except TimeoutError:
-            if not limit.expired():
-                raise
+            if until.remaining() > 0:
+                raise  # the source's own
             late = TransportError(Status.DEADLINE_EXCEEDED, "there was no token to send in time")
             raise error_of(late, path, self._transport.endpoint, request) from None
 

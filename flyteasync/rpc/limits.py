@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections import Counter
 from dataclasses import dataclass, field
 
-from ..deadline import Deadline
+from ..deadline import Deadline, within
 from ..errors import FlyteInvalidInputException, Status
 from ..transport import TransportError
 
@@ -43,8 +42,7 @@ class _Place:
             await self._semaphore.acquire()
             return
         try:
-            async with asyncio.timeout_at(None if self._deadline.at == math.inf else self._deadline.at):
-                await self._semaphore.acquire()
+            await within(self._deadline, self._semaphore.acquire())
         except TimeoutError:
             raise TransportError(Status.DEADLINE_EXCEEDED, "all places for calls in flight stayed taken") from None
 

@@ -199,6 +199,7 @@ COLUMNS: Mapping[Entity, Mapping[str, Column]] = {
         launch_condition_type=TEXT,
     ),
     Entity.PROJECT: _columns(identifier=TEXT, name=TEXT, description=TEXT, labels=BYTES, state=INTEGER),
+    Entity.SIGNAL: _columns(**_EXECUTION_KEY, signal_id=TEXT, type=BYTES, value=BYTES),
     Entity.EXECUTION_TAG: _columns(**_EXECUTION_KEY, key=TEXT, value=TEXT),
     Entity.ADMIN_TAG: _columns(name=TEXT),
 }

@@ -27,6 +27,9 @@ TagKey = tuple[ExecutionKey, str, str]
 EntityKey = tuple[str, str, str, str]
 """Project, domain, name, version."""
 
+SignalKey = tuple[ExecutionKey, str]
+"""An execution's key and the signal's id."""
+
 NO_TIME = datetime.min
 
 
@@ -337,3 +340,28 @@ class TaskExecutionRow(Row):
     def task_execution_updated_at(self) -> datetime | None:
         """The time of the last event."""
         return self.closure.updated_at
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class SignalRow(Row):
+    """A signal, with its value once somebody has set it."""
+
+    execution_project: str
+    execution_domain: str
+    execution_name: str
+    signal_id: str
+    type: core.LiteralType
+    value: core.Literal | None = None
+
+    @property
+    def key(self) -> SignalKey:
+        """The primary key."""
+        return ((self.execution_project, self.execution_domain, self.execution_name), self.signal_id)
+
+
+@dataclass(frozen=True, slots=True)
+class CacheEntry:
+    """Outputs that stand for those of later runs."""
+
+    outputs: core.LiteralMap
+    metadata: core.CatalogMetadata

@@ -13,6 +13,7 @@ from ..idl import core
 from .clock import Clock
 from .failures import duplicate_row
 from .rows import (
+    CacheEntry,
     EntityKey,
     EntityRow,
     ExecutionKey,
@@ -22,6 +23,8 @@ from .rows import (
     NodeKey,
     ProjectRow,
     Row,
+    SignalKey,
+    SignalRow,
     TagKey,
     TagRow,
     TaskExecutionRow,
@@ -83,7 +86,8 @@ class Store(Protocol):
 
     Groups: tasks, workflows and launch plans by (project, domain) and by (project, domain, name); executions by
     (project, domain); tags by (the execution's name,) alone, as the real join does; node executions by (execution's
-    key, parent's id or None) and by (execution's key,); task executions by their node's key.
+    key, parent's id or None) and by (execution's key,); task executions by their node's key; signals by their
+    execution's key.
     """
 
     @property
@@ -127,8 +131,18 @@ class Store(Protocol):
         ...
 
     @property
+    def signals(self) -> Table[SignalKey, SignalRow]:
+        """By execution and id."""
+        ...
+
+    @property
     def data(self) -> MutableMapping[str, core.LiteralMap]:
         """Inputs and outputs by URI: what the real server keeps in an object store."""
+        ...
+
+    @property
+    def cache(self) -> MutableMapping[str, CacheEntry]:
+        """Outputs that are used again: what the real server keeps in its catalogue service."""
         ...
 
 
@@ -224,4 +238,8 @@ class MemoryStore:
         self.task_executions = MemoryTable[TaskKey, TaskExecutionRow](
             "task_executions_pkey", clock, lambda row: row.key, lambda row: (row.node_key,)
         )
+        self.signals = MemoryTable[SignalKey, SignalRow](
+            "signals_pkey", clock, lambda row: row.key, lambda row: (row.key[0],)
+        )
         self.data: dict[str, core.LiteralMap] = {}
+        self.cache: dict[str, CacheEntry] = {}

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from ...idl import admin, core, methods
 from .. import validation
 from ..columns import Entity
-from ..failures import missing, missing_entity
+from ..failures import missing, missing_entity, not_found
 from ..filters import parse_filters
 from ..listing import parse_order, parse_token, select
 from ..rows import NodeExecutionRow, Row
+from ..text import proto_text
 from .context import Context, Route
 from .trimming import trimmed
 
@@ -28,6 +29,7 @@ class NodeExecutionService:
             methods.GET_NODE_EXECUTION.path: self.get,
             methods.LIST_NODE_EXECUTIONS.path: self.list,
             methods.GET_NODE_EXECUTION_DATA.path: self.data,
+            methods.GET_DYNAMIC_NODE_WORKFLOW.path: self.dynamic_workflow,
         }
 
     def _find(self, identifier: core.NodeExecutionIdentifier | None) -> NodeExecutionRow:
@@ -59,7 +61,15 @@ class NodeExecutionService:
                 outputs=f"flyte://v1/{base}/o",
                 deck=f"flyte://v1/{base}/d" if row.closure.deck_uri else "",
             ),
+            dynamic_workflow=_dynamic_metadata(row),
         )
+
+    def dynamic_workflow(self, request: admin.GetDynamicNodeWorkflowRequest) -> admin.DynamicNodeWorkflowResponse:
+        """The workflow that a dynamic node generated."""
+        row = self._find(request.id)
+        if row.dynamic_workflow is None:
+            raise not_found(f"node does not contain dynamic workflow: {proto_text(row.message.id)}")
+        return admin.DynamicNodeWorkflowResponse(compiled_workflow=row.dynamic_workflow)
 
     def list(self, request: admin.NodeExecutionListRequest) -> admin.NodeExecutionList:
         """One page of one level of an execution's nodes."""
@@ -91,3 +101,15 @@ class NodeExecutionService:
         return admin.NodeExecution(
             id=row.message.id, input_uri=row.input_uri, closure=trimmed(row.closure), metadata=metadata
         )
+
+
+def _dynamic_metadata(row: NodeExecutionRow) -> admin.DynamicWorkflowNodeMetadata | None:
+    compiled = row.dynamic_workflow
+    if compiled is None:
+        return None
+    template = None if compiled.primary is None else compiled.primary.template
+    return admin.DynamicWorkflowNodeMetadata(
+        id=None if template is None else template.id,
+        compiled_workflow=compiled,
+        dynamic_job_spec_uri=row.closure.dynamic_job_spec_uri,
+    )

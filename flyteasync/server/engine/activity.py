@@ -112,10 +112,10 @@ class Wait(asyncio.Future[T]):
             self._activity.begin()
 
 
-async def sleep(clock: Clock, activity: Activity, seconds: float) -> None:
-    """Let that much time of the engine pass."""
+async def sleep_until(clock: Clock, activity: Activity, when: float) -> None:
+    """Wait for a time of the clock."""
     wait = Wait[None](activity)
-    timer = clock.after(seconds, lambda: wait.settle(None))
+    timer = clock.at(when, lambda: wait.settle(None))
     try:
         await wait
     finally:

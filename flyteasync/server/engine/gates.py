@@ -25,7 +25,9 @@ async def run_gate(node: NodeRun, attempt: Attempt) -> Literals:
         return {gate.signal.output_variable_name: value}
     if gate.sleep is not None:
         node.book.running()
-        await node.shared.sleep(0.0 if gate.sleep.duration is None else gate.sleep.duration.total_seconds())
+        seconds = 0.0 if gate.sleep.duration is None else gate.sleep.duration.total_seconds()
+        # Counted as the node's time limit is, so that a sleep which just fits into it does.
+        await node.shared.sleep_until(attempt.began + seconds)
         return {}
     raise NodeFailed(failures.bad_specification(node.node.id, "is a gate without a condition"))
 

@@ -66,12 +66,14 @@ class Attempt:
         number: its number, from 0.
         inputs: the node's inputs.
         directory: where its outputs go.
+        began: when it began, by the engine's clock.
     """
 
-    def __init__(self, number: int, inputs: Literals, directory: str) -> None:
+    def __init__(self, number: int, inputs: Literals, directory: str, began: float) -> None:
         self.number = number
         self.inputs = inputs
         self.directory = directory
+        self.began = began
         self._aborts: list[Callable[[str], object]] = []
 
     def on_abort(self, callback: Callable[[str], object]) -> None:
@@ -283,9 +285,10 @@ class NodeRun:
             raise
 
     async def _run_attempt(self, number: int, inputs: Literals) -> tuple[Literals, str | None]:
-        attempt = self._attempt = Attempt(number, inputs, output_directory(self.directory, number))
+        began = self.shared.clock.time()
+        attempt = self._attempt = Attempt(number, inputs, output_directory(self.directory, number), began)
         seconds = self._execution_deadline()
-        when = None if seconds is None else self.shared.clock.time() + seconds
+        when = None if seconds is None else began + seconds
         try:
             with limit(self.shared.clock, when, lambda: AttemptFailed(failures.execution_timeout(seconds or 0.0))):
                 outputs = await self.kind.run(self, attempt)

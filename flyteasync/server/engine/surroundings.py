@@ -11,7 +11,7 @@ from ...idl import admin, core
 from ..clock import Clock
 from ..rows import ExecutionKey, ExecutionRow
 from ..store import Store
-from .activity import Activity, Wait, sleep
+from .activity import Activity, Wait, sleep_until
 from .cache import Cache
 from .handlers import MAX_COROUTINES, MAX_THREADS, Handlers
 from .signals import Signals
@@ -96,7 +96,11 @@ class Surroundings:
     async def sleep(self, seconds: float) -> None:
         """Let that much time of the engine pass."""
         if seconds > 0:
-            await sleep(self.clock, self.activity, seconds)
+            await self.sleep_until(self.clock.time() + seconds)
+
+    async def sleep_until(self, when: float) -> None:
+        """Wait for a time of the engine's clock."""
+        await sleep_until(self.clock, self.activity, when)
 
     def wait(self) -> Wait[None]:
         """Something to wait for."""

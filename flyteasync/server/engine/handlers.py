@@ -101,11 +101,7 @@ class Handlers:
         """
         interface = template.interface or core.TypedInterface()
         declared = variables_of(interface.inputs)
-        values = {
-            name: to_python(literal, expected=declared[name].type, name=name)
-            for name, literal in inputs.items()
-            if name in declared
-        }
+        values = {name: _native(literal, declared[name], name) for name, literal in inputs.items() if name in declared}
         with self._activity.handling():
             result = await self._run(handler, values)
         match result:
@@ -148,6 +144,16 @@ class Handlers:
         if not task.cancelled():
             # The one who called has seen it, unless it was left behind.
             task.exception()
+
+
+def _native(literal: core.Literal, variable: core.Variable, name: str) -> Any:
+    """A literal as handlers take it: a native value, or the message of the error that a failure node is given."""
+    scalar = literal.scalar
+    while scalar is not None and scalar.union is not None:
+        scalar = None if scalar.union.value is None else scalar.union.value.scalar
+    if scalar is not None and scalar.error is not None:
+        return scalar.error
+    return to_python(literal, expected=variable.type, name=name)
 
 
 def _is_async(handler: Handler) -> bool:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from datetime import UTC, datetime, timedelta
 
 _SWEEP_AT = 1000
@@ -35,6 +36,7 @@ class Clock:
         self._epoch = datetime.now(UTC)
         self._origin = time.monotonic()
         self._skipped = 0.0
+        self._frozen: float | None = None
         self._timers: list[tuple[float, bool, int, Timer]] = []
         self._number = 0
         self._cancelled = 0
@@ -43,10 +45,17 @@ class Clock:
 
     def now(self) -> datetime:
         """The time that records carry, in UTC."""
-        return self._epoch + timedelta(seconds=self.time())
+        return self.moment(self.time())
+
+    def moment(self, when: float) -> datetime:
+        """A time of this clock as records carry it."""
+        return self._epoch + timedelta(seconds=when)
 
     def time(self) -> float:
         """Seconds since the clock was made; what timers are set by. Never goes back."""
+        return self._real() if self._frozen is None else self._frozen
+
+    def _real(self) -> float:
         return time.monotonic() - self._origin + self._skipped
 
     def after(self, seconds: float, callback: Callable[[], object], *, late: bool = False) -> Timer:
@@ -85,7 +94,22 @@ class Clock:
 
     def skip_to(self, when: float) -> None:
         """Move on to a time of this clock; nothing happens if it has passed. No timer rings by that alone."""
-        self._skipped += max(0.0, when - self.time())
+        ahead = max(0.0, when - self.time())
+        if self._frozen is None:
+            self._skipped += ahead
+        else:
+            self._frozen += ahead
+
+    @contextlib.contextmanager
+    def frozen(self) -> Generator[None]:
+        """Let no time pass by itself, and no timer ring, inside of the block; one block at a time."""
+        self._frozen = self._real()
+        try:
+            yield
+        finally:
+            self._skipped += self._frozen - self._real()
+            self._frozen = None
+            self._set_alarm()
 
     def stop(self) -> None:
         """Let no timer ring by itself any more."""
@@ -104,7 +128,7 @@ class Clock:
             self._cancelled = 0
 
     def _set_alarm(self) -> None:
-        when = self.next_due()
+        when = None if self._frozen is not None else self.next_due()
         if when is None or (self._alarm is not None and self._alarm_at <= when):
             return
         if self._alarm is not None:
@@ -115,7 +139,7 @@ class Clock:
     def _ring(self) -> None:
         """The loop says that the alarm's time has come, and is believed: its clock may be one that tests move."""
         self._alarm = None
-        when = self.next_due()
+        when = None if self._frozen is not None else self.next_due()
         if when is not None and when <= max(self.time(), self._alarm_at):
             self.ring_next()
         self._set_alarm()

@@ -35,7 +35,7 @@ async def run_array(array: core.ArrayNode, kind: Kind, node: NodeRun, attempt: A
         size = array_size(attempt.inputs, array.bound_inputs)
     except FlyteValueException as error:
         raise NodeFailed(failures.invalid_array(str(error))) from error
-    node.book.running()
+    node.book.running(attempt.began)
     elements = _Elements(array, kind, node, attempt, size)
     attempt.on_abort(elements.abort)
     return await elements.run()

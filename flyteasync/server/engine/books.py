@@ -33,8 +33,8 @@ class Book(Protocol):
         """The node waits to run."""
         ...
 
-    def running(self) -> None:
-        """The node runs; nothing happens if it did before."""
+    def running(self, since: float) -> None:
+        """The node runs since a time of the clock; nothing happens if it did before."""
         ...
 
     def ended(
@@ -130,11 +130,11 @@ class NodeBook:
         """The node waits to run."""
         self._insert(NodePhase.QUEUED)
 
-    def running(self) -> None:
-        """The node runs; nothing happens if it did before."""
+    def running(self, since: float) -> None:
+        """The node runs since a time of the clock; nothing happens if it did before."""
         row = self._known()
         if row.closure.phase == NodePhase.QUEUED:
-            records.set_node_phase(self._store, row, NodePhase.RUNNING, self._clock.now())
+            records.set_node_phase(self._store, row, NodePhase.RUNNING, self._clock.moment(since))
 
     def _known(self) -> NodeExecutionRow:
         assert self._row is not None, "a node is queued before anything else happens to it"
@@ -162,9 +162,9 @@ class NodeBook:
         if self._row is not None and self._row.closure.phase not in records.TERMINAL_NODE:
             self.ended(NodePhase.ABORTED, error=node_aborted(reason))
 
-    def launched(self, child: core.WorkflowExecutionIdentifier) -> None:
+    def launched(self, child: core.WorkflowExecutionIdentifier, since: float) -> None:
         """The node started an execution, of which it is told from its second event on, and runs."""
-        self.running()
+        self.running(since)
         self._known().closure.workflow_node_metadata = admin.WorkflowNodeMetadata(execution_id=child)
 
     def dynamic_running(self, compiled: core.CompiledWorkflowClosure, spec_uri: str) -> None:
@@ -279,7 +279,7 @@ class ElementBook:
     def queued(self) -> None:
         """The array node's task execution has said so."""
 
-    def running(self) -> None:
+    def running(self, since: float) -> None:
         """Shows by the attempt."""
 
     def ended(

@@ -23,7 +23,7 @@ async def run_branch(node: NodeRun, attempt: Attempt) -> Literals:
         taken = decide(block, attempt.inputs)
     except BranchFailed as failed:
         raise NodeFailed(failures.branch_failed(failed.code, str(failed))) from failed
-    node.book.running()
+    node.book.running(attempt.began)
     for arm in arm_nodes(block):
         if arm is not taken:
             node.scope.arms_decided([arm.id, *arm_ids(arm)])

@@ -34,7 +34,7 @@ async def run_launch_plan(plan: core.Identifier, node: NodeRun, attempt: Attempt
     if row is None:
         raise NodeFailed(failures.child_not_found(node.node.id, name))
     attempt.on_abort(lambda reason: _kill(node, row, reason))
-    book.launched(execution_id(key))
+    book.launched(execution_id(key), attempt.began)
     await node.shared.wait_for_end(key)
     return _outputs(node, row)
 

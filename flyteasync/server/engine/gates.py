@@ -19,12 +19,12 @@ async def run_gate(node: NodeRun, attempt: Attempt) -> Literals:
     """
     gate = node.node.gate_node or core.GateNode()
     if gate.approve is not None:
-        return _approved(await _signal(node, gate.approve.signal_id, _BOOLEAN), attempt.inputs)
+        return _approved(await _signal(node, attempt, gate.approve.signal_id, _BOOLEAN), attempt.inputs)
     if gate.signal is not None:
-        value = await _signal(node, gate.signal.signal_id, gate.signal.type or core.LiteralType())
+        value = await _signal(node, attempt, gate.signal.signal_id, gate.signal.type or core.LiteralType())
         return {gate.signal.output_variable_name: value}
     if gate.sleep is not None:
-        node.book.running()
+        node.book.running(attempt.began)
         seconds = 0.0 if gate.sleep.duration is None else gate.sleep.duration.total_seconds()
         # Counted as the node's time limit is, so that a sleep which just fits into it does.
         await node.shared.sleep_until(attempt.began + seconds)
@@ -32,7 +32,7 @@ async def run_gate(node: NodeRun, attempt: Attempt) -> Literals:
     raise NodeFailed(failures.bad_specification(node.node.id, "is a gate without a condition"))
 
 
-async def _signal(node: NodeRun, signal_id: str, kind: core.LiteralType) -> core.Literal:
+async def _signal(node: NodeRun, attempt: Attempt, signal_id: str, kind: core.LiteralType) -> core.Literal:
     """The value of a signal, which can be listed, and set, from now on."""
     signals = node.shared.signals
     try:
@@ -41,7 +41,7 @@ async def _signal(node: NodeRun, signal_id: str, kind: core.LiteralType) -> core
         raise NodeFailed(failures.signal_error(error)) from error
     if row.value is not None:
         return row.value
-    node.book.running()
+    node.book.running(attempt.began)
     return await signals.wait(row.key)
 
 

@@ -51,19 +51,24 @@ class Skipper:
         """Move the clock on by that many seconds, whatever goes on, and return when all that became due has happened.
 
         Every timer on the way rings at its own time, and what it sets off runs before the next one: a chain of three
-        sleeps of an hour is over after `advance(3 * 3600)`. Handlers that are under way already are not waited for, so
-        that their time limits can be tested; those that are called on the way are given `patience` real seconds a step.
+        sleeps of an hour is over after `advance(3 * 3600)`. No time passes by itself meanwhile. Handlers that are under
+        way already are not waited for, so that their time limits can be tested; those that are called on the way are
+        given `patience` real seconds a step.
         """
         async with self._advancing:
-            target = self._clock.time() + seconds
-            left_alone = set(self._activity.handlers)
-            while True:
-                await self._settle(left_alone, patience)
-                due = self._clock.next_due()
-                if due is None or due > target:
-                    break
-                self._clock.ring_next()
-            self._clock.skip_to(target)
+            # What handlers take meanwhile in real time must not make what comes after them late.
+            with self._clock.frozen():
+                await self._move(self._clock.time() + seconds, patience)
+
+    async def _move(self, target: float, patience: float) -> None:
+        left_alone = set(self._activity.handlers)
+        while True:
+            await self._settle(left_alone, patience)
+            due = self._clock.next_due()
+            if due is None or due > target:
+                break
+            self._clock.ring_next()
+        self._clock.skip_to(target)
 
     async def _settle(self, left_alone: set[object], patience: float) -> None:
         """Wait until nothing runs but these handlers; add those to them that do not end."""

@@ -18,7 +18,7 @@ async def run_sub_workflow(graph: Graph, node: NodeRun, attempt: Attempt) -> Lit
     Raises:
         NodeFailed: it failed.
     """
-    node.book.running()
+    node.book.running(attempt.began)
     place = node.below(attempt)
     scope = Scope(node.scope.run, node.scope.definitions, graph, place, attempt.inputs)
     attempt.on_abort(scope.abort)

@@ -27,10 +27,10 @@ async def run_task(node: NodeRun, attempt: Attempt) -> Literals:
     assert template is not None, "a task node has a task"
     recovered = find_recovered(node)
     if recovered is not None:
-        node.book.running()
+        node.book.running(attempt.began)
         return await run_dynamic(node, attempt, recovered)
     node.book.begin_task(template, attempt.number, interruptible=node.interruptible)
-    node.book.running()
+    node.book.running(attempt.began)
     attempt.on_abort(node.book.task_aborted)
     node.book.task_running()
     result = await _call(node, template, attempt.inputs)

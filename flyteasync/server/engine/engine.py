@@ -139,6 +139,7 @@ class Engine:
         tasks = [*self._tasks, *self._handlers.tasks]
         for task in tasks:
             task.cancel()
+        self._handlers.close()
         if tasks:
             # A handler may refuse to end; the server does not wait for it longer than this.
             await asyncio.wait(tasks, timeout=CLOSING_LIMIT)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import contextvars
 import fnmatch
 import inspect
 import re
-import threading
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar, cast
 
@@ -19,6 +16,7 @@ from ..inputs import variables_of
 from .activity import Activity
 from .mapping import mapped_task_name
 from .outcomes import DynamicWorkflow
+from .threads import DaemonThreads
 
 Handler = Callable[..., Any]
 """A plain or async function that takes a task's inputs by name and returns its output.
@@ -71,9 +69,13 @@ class Handlers:
         self._handlers = dict(handlers)
         self._patterns = [name for name in handlers if any(letter in name for letter in "*?[")]
         self._activity = activity
-        self._threads = asyncio.Semaphore(max_threads)
+        self._threads = DaemonThreads(max_threads)
         self._coroutines = asyncio.Semaphore(max_coroutines)
         self.tasks: set[asyncio.Task[Any]] = set()
+
+    def close(self) -> None:
+        """End the threads that do not run a handler; those that do end with it."""
+        self._threads.close()
 
     def get(self, task: str) -> Handler | None:
         """The handler of a task, or None."""
@@ -116,8 +118,7 @@ class Handlers:
         if _is_async(handler):
             await self._coroutines.acquire()
             return await self._run_coroutine(handler(**values))
-        await self._threads.acquire()
-        result = await run_in_daemon_thread(lambda: handler(**values), self._threads.release)
+        result = await self._threads.run(lambda: handler(**values))
         if not inspect.isawaitable(result):
             return result
         await self._coroutines.acquire()
@@ -171,42 +172,6 @@ async def _guarded(awaitable: Awaitable[T]) -> T:
         raise RuntimeError("the handler was cancelled from inside") from None
     except (KeyboardInterrupt, SystemExit) as error:
         raise RuntimeError(repr(error)) from error
-
-
-async def run_in_daemon_thread(function: Callable[[], T], done: Callable[[], None]) -> T:
-    """Run a function in a thread of its own; `done` is called in the loop when the thread ends.
-
-    A cancelled wait leaves the thread behind. It is a daemon, so a function that never returns cannot keep the
-    process from ending, as the threads of an executor would.
-    """
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[T] = loop.create_future()
-    context = contextvars.copy_context()
-
-    def finish(result: T | None, error: Exception | None) -> None:
-        done()
-        if future.cancelled():
-            return
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(cast("T", result))
-
-    def run() -> None:
-        result, error = None, None
-        try:
-            result = context.run(function)
-        except Exception as raised:  # it is raised again where the call is awaited  # noqa: BLE001
-            # A future takes no StopIteration.
-            error = RuntimeError(repr(raised)) if isinstance(raised, StopIteration) else raised
-        except BaseException as raised:  # a handler that calls sys.exit() must not end the server  # noqa: BLE001
-            error = RuntimeError(repr(raised))
-        with contextlib.suppress(RuntimeError):
-            # The loop is closed if the server stopped without waiting for this thread.
-            loop.call_soon_threadsafe(finish, result, error)
-
-    threading.Thread(target=run, name="flyteasync handler", daemon=True).start()
-    return await future
 
 
 def outputs_of(result: object, variables: Mapping[str, core.Variable]) -> dict[str, core.Literal]:

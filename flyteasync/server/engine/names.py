@@ -16,6 +16,9 @@ MAX_LABEL = 63
 _ALPHABET = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", "abcdefghijklmnopqrstuvwxyz123456")
 # The propeller's own base 32, in characters that Kubernetes takes in names.
 
+_FNV = {32: (0x811C9DC5, 0x01000193), 64: (0xCBF29CE484222325, 0x100000001B3)}
+"""Offset basis and prime, by the size of the hash in bits."""
+
 _NOT_IN_LABELS = re.compile(r"[^-a-z0-9]+")
 
 
@@ -34,7 +37,7 @@ def unique_node_id(spec_node_id: str, parent: str = "", parent_attempt: int = 0)
 def child_execution_name(execution: str, node_id: str, attempt: int) -> str:
     """The name of the execution that a launch plan node starts."""
     text = f"{execution}-{node_id}-{attempt}"
-    return text if len(text) <= MAX_CHILD_NAME else _encoded(_fnv1a(text, 64), 8)
+    return text if len(text) <= MAX_CHILD_NAME else hashed(text, 64)
 
 
 def generated_name(execution: str, node_id: str, attempt: int) -> str:
@@ -47,9 +50,14 @@ def external_id(execution: str, node_id: str, index: int, attempt: int) -> str:
     return f"{generated_name(execution, node_id, attempt)}-n{index}-{attempt}"
 
 
-def hashed(text: str) -> str:
-    """A text as eight characters that Kubernetes takes in names: the propeller's FNV-1a of 32 bits in base 32."""
-    return _encoded(_fnv1a(text, 32), 4)
+def hashed(text: str, bits: int = 32) -> str:
+    """A text as 8 (or 14) characters that Kubernetes takes: the propeller's FNV-1a of 32 (or 64) bits in base 32."""
+    digest, prime = _FNV[bits]
+    mask = (1 << bits) - 1
+    for byte in text.encode():
+        digest = (digest ^ byte) * prime & mask
+    encoded = base64.b32encode(digest.to_bytes(bits // 8, "big")).decode().rstrip("=")
+    return "f" + encoded.translate(_ALPHABET)
 
 
 def label_value(text: str) -> str:
@@ -59,18 +67,6 @@ def label_value(text: str) -> str:
 
 def _fitting(text: str, limit: int) -> str:
     return text if len(text) <= limit else hashed(text)
-
-
-def _fnv1a(text: str, bits: int) -> int:
-    digest, prime = (0x811C9DC5, 0x01000193) if bits == 32 else (0xCBF29CE484222325, 0x100000001B3)
-    mask = (1 << bits) - 1
-    for byte in text.encode():
-        digest = (digest ^ byte) * prime & mask
-    return digest
-
-
-def _encoded(digest: int, size: int) -> str:
-    return "f" + base64.b32encode(digest.to_bytes(size, "big")).decode().rstrip("=").translate(_ALPHABET)
 
 
 def base_directory(execution: ExecutionKey) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import logging
 from collections.abc import Coroutine, Mapping
 from typing import Any
 
@@ -22,6 +22,8 @@ from .run import Run
 from .signals import Signals
 from .skipping import PATIENCE, Skipper
 from .surroundings import EngineSettings, Launcher, Surroundings
+
+logger = logging.getLogger(__name__)
 
 CLOSING_LIMIT = 1.0
 """Seconds that handlers are given to end when the engine is closed."""
@@ -174,6 +176,6 @@ class Engine:
     def _forget(self, task: asyncio.Task[None]) -> None:
         self._activity.end()
         self._tasks.discard(task)
-        with contextlib.suppress(asyncio.CancelledError):
-            # Its run looks at the result, or is over; either way the error was dealt with.
-            task.exception()
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            logger.error("a task of the engine failed", exc_info=error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
@@ -115,6 +116,8 @@ class Scope:
         self._failures: dict[str, NodeFailed] = {}
         self._finished: list[str] = []
         self._running: dict[str, NodeRun] = {}
+        self._ended: deque[str] = deque()
+        """Nodes whose end has not been told to those that wait for them."""
         self._done: Callable[[], object] | None = None
 
     def start(self, start_uri: str, done: Callable[[], object]) -> None:
@@ -198,7 +201,15 @@ class Scope:
             self._release(node_id)
 
     def _release(self, node_id: str) -> None:
-        """A node ended: start, or skip, what waited for nothing but it."""
+        """A node ended: start, or skip, what waited for nothing but it, and what waited for that."""
+        self._ended.append(node_id)
+        if len(self._ended) == 1:
+            # A chain of nodes that are skipped may be longer than Python's stack is high.
+            while self._ended:
+                self._tell_end(self._ended[0])
+                self._ended.popleft()
+
+    def _tell_end(self, node_id: str) -> None:
         for target in self.graph.downstream.get(node_id, ()):
             if target not in self._waiting:
                 continue

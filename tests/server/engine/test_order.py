@@ -16,7 +16,15 @@ from flyteasync.idl import core
 from tests.server.build import execution_id, node, task, workflow
 from tests.server.client import Client
 from tests.server.conftest import Connect
-from tests.server.engine.nodes import Phase, phases, register_workflow, sub_workflow_node
+from tests.server.engine.nodes import (
+    Phase,
+    all_nodes,
+    branch_node,
+    comparison,
+    phases,
+    register_workflow,
+    sub_workflow_node,
+)
 
 IMMEDIATELY = core.WorkflowMetadataOnFailurePolicy.FAIL_IMMEDIATELY
 AFTERWARDS = core.WorkflowMetadataOnFailurePolicy.FAIL_AFTER_EXECUTABLE_NODES_COMPLETE
@@ -186,3 +194,17 @@ async def test_nodes_inside_of_sub_workflows_share_the_places_of_their_execution
     assert phase == Phase.SUCCEEDED
     assert sorted(bench.recorder.began) == sorted([*range(shape.size), *range(shape.size)])
     assert bench.recorder.most <= (shape.max_parallelism or 25)
+
+
+async def test_a_long_chain_is_skipped_as_a_whole(connect: Connect) -> None:
+    client: Client = await connect({"t": lambda: None}, max_workflow_nodes=0)
+    length = 2000
+    taken = branch_node("b", [(comparison(1, "EQ", 1), node("a", "t"))], node("c", "t"))
+    chain = [node("n0", "t", after=["b", "b-c"])]
+    chain += [node(f"n{index}", "t", after=[f"n{index - 1}"]) for index in range(1, length)]
+    plan = await register_workflow(client, workflow("wf", [taken, *chain]), [task("t")])
+    await client.launch(plan, "e1")
+    assert (await client.finish(execution_id("e1"))).closure.phase == Phase.SUCCEEDED
+    assert (
+        sum(item.closure.phase.name == "SKIPPED" for item in all_nodes(client).values() if item.closure) == length + 1
+    )

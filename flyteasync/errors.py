@@ -5,7 +5,9 @@
     │   ├── FlyteTypeException (TypeError)            a value of the wrong type
     │   ├── FlyteValueException (ValueError)          a value that is not there or not allowed
     │   ├── FlyteInvalidInputException (ValueError)   rejected arguments: ours before sending, or INVALID_ARGUMENT
+    │   │   └── FlyteInvalidFields                        a JSON body with fields that do not fit; carries them
     │   ├── FlyteEntityAlreadyExistsException         ALREADY_EXISTS with other content
+    │   ├── FlyteNotLaunched                          one of many inputs that were not launched, since launching stopped
     │   ├── FlyteConcurrencyLimitReached              the launch plan allows no further execution now: try later
     │   ├── FlyteAuthenticationException              UNAUTHENTICATED: log in
     │   ├── FlytePermissionDenied                     PERMISSION_DENIED: ask for the right
@@ -29,6 +31,7 @@ Names that flytekit has too are flytekit's. All can be made without arguments, a
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 __all__ = [
@@ -40,8 +43,10 @@ __all__ = [
     "FlyteEntityAlreadyExistsException",
     "FlyteEntityNotExistException",
     "FlyteError",
+    "FlyteInvalidFields",
     "FlyteInvalidInputException",
     "FlyteNotImplementedException",
+    "FlyteNotLaunched",
     "FlytePermissionDenied",
     "FlytePreconditionFailed",
     "FlyteRemoteClosed",
@@ -147,6 +152,21 @@ class FlyteInvalidInputException(FlyteUserException, ValueError):
     default_code = "USER:InvalidInput"
 
 
+class FlyteInvalidFields(FlyteInvalidInputException):
+    """A JSON body has fields that do not fit the interface.
+
+    Attributes:
+        fields: what is wrong, by the path of the field, as `xs[3]`.
+    """
+
+    default_code = "USER:InvalidFields"
+    http_status = 422
+
+    def __init__(self, message: str = "", *, fields: Mapping[str, str] | None = None, **more: Any) -> None:
+        super().__init__(message, **more)
+        self.fields = dict(fields or {})
+
+
 class FlyteEntityAlreadyExistsException(FlyteUserException):
     """There is an entity of that name already, and it is another one (ALREADY_EXISTS)."""
 
@@ -160,6 +180,14 @@ class FlyteConcurrencyLimitReached(FlyteUserException):
     default_code = "USER:ConcurrencyLimitReached"
     default_retryable = True
     http_status = 429
+
+
+class FlyteNotLaunched(FlyteUserException):
+    """One of many inputs was not launched, since launching was stopped or its time was over; launch it again."""
+
+    default_code = "USER:NotLaunched"
+    default_retryable = True
+    http_status = 503
 
 
 class FlyteAuthenticationException(FlyteUserException):

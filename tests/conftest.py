@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 import hypothesis
 import pytest
 
+from tests.support.backend import Backend
 from tests.support.loop import WarpLoop
 
 # A change is judged by the same examples each time; the long suite explores.
@@ -44,3 +45,17 @@ async def no_task_left_behind() -> AsyncGenerator[None]:
             return
         await asyncio.wait(left, timeout=0.01)
     pytest.fail(f"tasks left behind: {left}")
+
+
+@pytest.fixture
+async def backend() -> AsyncGenerator[Backend]:
+    """An embedded server in the test's loop, with workflows registered, and a remote."""
+    async with Backend() as started:
+        yield started
+
+
+@pytest.fixture
+async def bare() -> AsyncGenerator[Backend]:
+    """An embedded server in the test's loop, with nothing registered, and a remote; ten times as quick to start."""
+    async with Backend(registered=False) as started:
+        yield started

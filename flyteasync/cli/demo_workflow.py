@@ -6,9 +6,12 @@ n, name ──> squares(n) ────> squares ─┐
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, NamedTuple
 
+from ..errors import FlyteEntityAlreadyExistsException
 from ..idl import admin, core
+from ..idl.services import AdminService
 from ..literals import literal_type
 
 NAME = "demo.report"
@@ -118,6 +121,18 @@ def registration(project: str, domain: str) -> Registration:
             spec=admin.LaunchPlanSpec(workflow_id=workflow, default_inputs=parameters, fixed_inputs=core.LiteralMap()),
         ),
     )
+
+
+async def register(service: AdminService, project: str, domain: str) -> None:
+    """Register all of it; what is registered already is no error."""
+    requests = registration(project, domain)
+    for task in requests.tasks:
+        with suppress(FlyteEntityAlreadyExistsException):
+            await service.create_task(task)
+    with suppress(FlyteEntityAlreadyExistsException):
+        await service.create_workflow(requests.workflow)
+    with suppress(FlyteEntityAlreadyExistsException):
+        await service.create_launch_plan(requests.launch_plan)
 
 
 def _variable(kind: Any) -> core.Variable:

@@ -1,7 +1,8 @@
-"""What makes a message class a dataclass, at a hundredth of the price.
+"""What makes a message class a dataclass, when it is first asked to be one.
 
-`dataclasses.dataclass` writes, compiles and runs the source of an `__init__` for each class, which for the 350 classes
-of Flyte's API takes most of the time of importing them.  Here all classes share the `__init__` of `Message`.
+Making dataclasses is dear: for the 350 classes of Flyte's API, `dataclasses.dataclass` takes three quarters of the time
+of importing them, most of it for writing and compiling an `__init__` for each.  Here all classes share the `__init__`
+of `Message`, and a class gets its fields when somebody first asks for them; most programs use a tenth of the classes.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from ..errors import FlyteTypeException
-from .plan import Plan
+from .plan import MAKING, Plan
 
 T = TypeVar("T")
+
+_PENDING: Final = "_dataclass_pending"
 
 
 def dataclass(**_: bool) -> Callable[[type[T]], type[T]]:
@@ -23,14 +26,35 @@ def dataclass(**_: bool) -> Callable[[type[T]], type[T]]:
     The class is a dataclass for everybody who asks: `dataclasses.fields`, `replace` and `asdict`, `inspect.signature`,
     `__match_args__`, subclasses that are dataclasses.
     """
-    make = dataclasses.dataclass(init=False, eq=False, repr=False)
 
     def decorate(cls: type[T]) -> type[T]:
         if cls.__doc__ is None:
             cls.__doc__ = f"The protobuf message `{cls.__name__}`."  # else `dataclasses` makes up one, slowly
-        return make(cls)
+        setattr(cls, _PENDING, True)
+        return cls
 
     return decorate
+
+
+class Deferred:
+    """An attribute that `dataclasses.dataclass` gives a class; asking for it is what makes the class a dataclass."""
+
+    __slots__ = ("_name",)
+
+    def __set_name__(self, owner: type[Any], name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: object, owner: type[Any]) -> Any:
+        with MAKING:
+            for base in reversed(owner.__mro__):
+                if _PENDING in vars(base):
+                    delattr(base, _PENDING)
+                    dataclasses.dataclass(init=False, eq=False, repr=False)(base)
+        for base in owner.__mro__:
+            value = vars(base).get(self._name, self)
+            if value is not self:
+                return value
+        raise AttributeError(f"type object {owner.__name__!r} has no attribute {self._name!r}")
 
 
 def arguments(plan: Plan, cls: type[Any], values: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:

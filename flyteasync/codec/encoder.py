@@ -13,9 +13,9 @@ from typing import Any, Final, cast
 
 from ..errors import FlyteError, FlyteTypeException, FlyteValueException
 from .lazy import Exact
-from .plan import NUMBER, SUB, TEXT, Nested, Plan, Write
+from .plan import NUMBER, OTHER, SUB, TEXT, Nested, Plan, Write
 from .scalars import Scalar
-from .wire import LEN, MAX_DEPTH, too_deep, varint
+from .wire import LEN, MAX_DEPTH, SMALL, too_deep, varint
 
 BAD_TYPE: Final = (TypeError, AttributeError, struct.error)
 BAD_VALUE: Final = (OverflowError, ValueError)
@@ -40,37 +40,37 @@ def flatten(plan: Plan, message: Any, depth: int) -> bytes:
     fields = message.__dict__
     members: dict[str, str] | None = None
     out: list[bytes] = []
-    append = out.append
     name = ""
     try:
-        for name, kind, tag, dump, group in plan.writers:
+        for name, kind, explicit, tag, dump, group in plan.writers:
             if name in fields:
                 value = fields[name]
-                if value is None:
+                if value is None or not (explicit or value):
                     continue
-                if kind == SUB:
-                    data = _kept(raw[name], value) if raw is not None and name in raw else None
-                    if data is None:
-                        data = dump.dump(value, depth + 1)
-                    append(tag)
-                    append(varint(len(data)))
-                    append(data)
-                elif kind == TEXT:
-                    if not value:
-                        continue
-                    data = value.encode()
-                    append(tag)
-                    append(varint(len(data)))
-                    append(data)
-                elif kind == NUMBER:
-                    if not value:
-                        continue
-                    append(tag)
-                    append(dump(value))
+                if kind == NUMBER:
+                    out.append(tag)
+                    out.append(dump(value))
+                elif kind == OTHER:
+                    dump(value, out.append, depth)
                 else:
-                    dump(value, append, depth)
+                    if kind == TEXT:
+                        data = dump(value)
+                    elif kind == SUB:
+                        data = dump.dump(value, depth + 1)
+                    else:
+                        data = _time(message, name, dump, value, depth + 1)
+                    size = len(data)
+                    out.append(tag)
+                    out.append(SMALL[size] if size < 128 else varint(size))
+                    out.append(data)
             elif raw is not None and name in raw:
-                _append_raw(tag, raw[name], append)
+                data = raw[name]
+                if isinstance(data, bytes):
+                    out.append(tag)
+                    out.append(varint(len(data)))
+                    out.append(data)
+                else:
+                    _append_pieces(tag, data, out)
             else:
                 continue
             if group is not None:
@@ -86,24 +86,23 @@ def flatten(plan: Plan, message: Any, depth: int) -> bytes:
         raise FlyteTypeException(_complaint(plan, name, fields[name])) from error
     except BAD_VALUE as error:
         raise FlyteValueException(_complaint(plan, name, fields[name])) from error
-    unknown = fields.get("_unknown_fields")
-    if unknown:
-        append(unknown)
+    if "_unknown_fields" in fields:
+        out.append(fields["_unknown_fields"])
     return b"".join(out)
 
 
-def _kept(pieces: Any, value: Any) -> bytes | None:
-    """The bytes that a time was made of, if it still is that time and they say more than it does."""
-    return pieces.data if isinstance(pieces, Exact) and pieces.value == value else None
+def _time(message: Any, name: str, type_: Nested, value: Any, depth: int) -> bytes:
+    """The bytes of a time: those that it was made of, if it is still the same and they say more."""
+    raw: dict[str, Any] | None = message._raw
+    kept = None if raw is None else raw.get(name)
+    return kept.data if isinstance(kept, Exact) and kept.value == value else type_.dump(value, depth)
 
 
-def _append_raw(tag: bytes, pieces: Any, append: Callable[[bytes], None]) -> None:
-    if isinstance(pieces, Exact):
-        pieces = pieces.data
-    for piece in (pieces,) if isinstance(pieces, bytes) else pieces:
-        append(tag)
-        append(varint(len(piece)))
-        append(piece)
+def _append_pieces(tag: bytes, pieces: list[bytes] | Exact, out: list[bytes]) -> None:
+    for piece in (pieces.data,) if isinstance(pieces, Exact) else pieces:
+        out.append(tag)
+        out.append(varint(len(piece)))
+        out.append(piece)
 
 
 def two_members(cls: type[Any], group: str, one: str, other: str) -> str:
@@ -164,12 +163,6 @@ def write_scalar(tag: bytes, scalar: Scalar) -> Write:
     return write
 
 
-def write_bytes(tag: bytes, scalar: Scalar) -> Write:
-    """A `Write` for bytes that are not written if empty."""
-    write = write_scalar(tag, scalar)
-    return lambda value, append, depth: write(value, append, depth) if value or not isinstance(value, bytes) else None
-
-
 def write_float(tag: bytes, scalar: Scalar) -> Write:
     """A `Write` for a float that is not written if it is 0.0; -0.0 is."""
     write = write_scalar(tag, scalar)
@@ -203,18 +196,7 @@ def write_packed(tag: bytes, scalar: Scalar) -> Write:
     dump = scalar.dump
 
     def write(value: Any, append: Callable[[bytes], None], _: int) -> None:
-        if value:
-            data = b"".join(map(dump, value))
-            append(tag)
-            append(varint(len(data)))
-            append(data)
-
-    return write
-
-
-def _write_nested(tag: bytes, type_: Nested) -> Write:
-    def write(value: Any, append: Callable[[bytes], None], depth: int) -> None:
-        data = type_.dump(value, depth + 1)
+        data = b"".join(map(dump, value))
         append(tag)
         append(varint(len(data)))
         append(data)
@@ -222,20 +204,31 @@ def _write_nested(tag: bytes, type_: Nested) -> Write:
     return write
 
 
-def write_map(tag: bytes, key: Scalar, type_: Scalar | Nested) -> Write:
+def write_map(tag: bytes, key: Scalar, type_: Scalar | Nested, where: str) -> Write:
     """A `Write` for a map, which is a list of messages {key = 1; value = 2}, both always written."""
-    write_key = write_scalar(varint(1 << 3 | key.wire), key)
+    key_tag = varint(1 << 3 | key.wire)
     value_tag = varint(2 << 3 | (type_.wire if isinstance(type_, Scalar) else LEN))
-    write_value = write_scalar(value_tag, type_) if isinstance(type_, Scalar) else _write_nested(value_tag, type_)
+    key_has_size = key.wire == LEN
+    value_has_size = not isinstance(type_, Scalar) or type_.wire == LEN
 
     def write(value: Any, append: Callable[[bytes], None], depth: int) -> None:
+        if depth == MAX_DEPTH:
+            raise FlyteValueException(f"{where}: {too_deep()}")
         for name, item in value.items():
-            entry: list[bytes] = []
-            write_key(name, entry.append, depth + 1)
-            write_value(item, entry.append, depth + 1)
-            data = b"".join(entry)
+            first = key.dump(name)
+            second = type_.dump(item) if isinstance(type_, Scalar) else type_.dump(item, depth + 2)
+            entry = b"".join(
+                (
+                    key_tag,
+                    varint(len(first)) if key_has_size else b"",
+                    first,
+                    value_tag,
+                    varint(len(second)) if value_has_size else b"",
+                    second,
+                )
+            )
             append(tag)
-            append(varint(len(data)))
-            append(data)
+            append(varint(len(entry)))
+            append(entry)
 
     return write

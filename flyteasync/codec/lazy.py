@@ -38,6 +38,8 @@ class Lazy:
                 return message.__dict__[name]
             value = message.__dict__.setdefault(name, self.type.load(pieces, message._depth + 1))
             raw.pop(name, None)
+            if not raw:
+                message._raw = None
             return value
         return self._unset(message)
 
@@ -90,15 +92,17 @@ class LazyTime(LazyOptional):
             return self
         raw: dict[str, Any] | None = message._raw
         pieces = None if raw is None else raw.get(self.name)
-        if pieces is None:
+        if raw is None or pieces is None:
             return self._unset(message)
         fields = message.__dict__
         value = pieces if isinstance(pieces, Exact) else self.type.load_exact(pieces, message._depth + 1)
         if isinstance(value, Exact):
-            message._raw[self.name] = value
+            raw[self.name] = value
             return fields.setdefault(self.name, value.value)
         value = fields.setdefault(self.name, value)
-        message._raw.pop(self.name, None)
+        raw.pop(self.name, None)
+        if not raw:
+            message._raw = None
         return value
 
 

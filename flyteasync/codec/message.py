@@ -6,16 +6,16 @@ import copy
 import inspect
 import json
 import math
-from collections.abc import Mapping
 from typing import IO, TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 
 import betterproto2
 
 from ..errors import FlyteDecodeError, FlyteTypeException, FlyteValueException
 from . import json_dump, json_load
-from .construction import arguments, signature
+from .construction import Deferred, arguments, signature
 from .decoder import build
 from .encoder import flatten
+from .lazy import Exact
 from .metadata import metadata_of
 from .plan import Plan
 from .schema import plan_of
@@ -36,7 +36,8 @@ def decode(cls: type[M], data: bytes | bytearray | memoryview) -> M:
     """
     if not isinstance(data, bytes):
         data = _bytes(cls, data)
-    return cast("M", build(plan_of(cls), data, 0))
+    plan = cls._plan  # pyright: ignore[reportPrivateUsage]
+    return cast("M", build(plan if plan is not None and plan.cls is cls else plan_of(cls), data, 0))
 
 
 def encode(message: Message) -> bytes:
@@ -47,10 +48,12 @@ def encode(message: Message) -> bytes:
         FlyteValueException: a field holds a number that is out of its range, two members of a oneof are set, or
             messages are nested more than 100 deep.  Both texts name the message and the field.
     """
-    cls: type[Any] = type(message)
-    if not issubclass(cls, Message):
-        raise FlyteTypeException(f"expected a message to encode, got a value of type {cls.__name__}")
-    return flatten(plan_of(cls), message, 0)
+    cls = type(message)
+    try:
+        plan = cls._plan  # pyright: ignore[reportPrivateUsage]
+    except AttributeError:
+        raise FlyteTypeException(f"expected a message to encode, got a value of type {cls.__name__}") from None
+    return flatten(plan if plan is not None and plan.cls is cls else plan_of(cls), message, 0)
 
 
 def _bytes(cls: type[Any], data: object) -> bytes:
@@ -81,6 +84,9 @@ class Message(betterproto2.Message):
 
     if not TYPE_CHECKING:
         __slots__ = ("_depth", "_raw")
+        __dataclass_fields__ = Deferred()
+        __dataclass_params__ = Deferred()
+        __match_args__ = Deferred()
     else:  # at run time, betterproto2 would evaluate these annotations
         _depth: int
         """How many messages this one was nested in when it was decoded."""
@@ -162,7 +168,8 @@ class Message(betterproto2.Message):
         Raises:
             AttributeError: there is no such field.
         """
-        if name not in vars(self) and self._raw is not None and name in self._raw:
+        raw = self._raw
+        if raw is not None and name in raw and name not in vars(self):
             return True
         value = getattr(self, name)
         return bool(value != self._get_field_default(name))
@@ -170,22 +177,29 @@ class Message(betterproto2.Message):
     def __copy__(self, _: Any = None) -> Self:
         for name in plan_of(type(self)).fields:
             getattr(self, name)  # a shallow copy shares its lists and messages with the original: they must be there
-        return self._twin(vars(self))
+        twin, fields = self._twin()
+        vars(twin).update(fields)
+        return twin
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         memo = {} if memo is None else memo
-        raw = self._raw and self._raw.copy()  # before `__dict__`: another thread may move a value from here to there
-        memo[id(self)] = twin = self._twin({})
-        vars(twin).update({name: copy.deepcopy(value, memo) for name, value in vars(self).copy().items()})
-        twin._raw = raw
+        twin, fields = self._twin()
+        memo[id(self)] = twin
+        vars(twin).update({name: copy.deepcopy(value, memo) for name, value in fields.items()})
         return twin
 
-    def _twin(self, fields: Mapping[str, Any]) -> Self:
+    def _twin(self) -> tuple[Self, dict[str, Any]]:
+        """A message that still is to get the fields of this one, and these."""
+        # While this one is copied, another thread may read it: it puts a value first into `__dict__` and then takes the
+        # bytes away, unless they say more; then it first puts an `Exact` in their place.
+        raw = {} if (before := self._raw) is None else before.copy()
+        fields = vars(self).copy()
+        after = {} if (now := self._raw) is None else now.copy()
+        raw.update({name: kept for name, kept in after.items() if isinstance(kept, Exact)})
         twin = object.__new__(type(self))
-        vars(twin).update(fields)
-        twin._raw = self._raw and self._raw.copy()
+        twin._raw = raw or None
         twin._depth = self._depth
-        return twin
+        return twin, fields
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self).parse, (encode(self),)

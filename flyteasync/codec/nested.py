@@ -9,14 +9,14 @@ from typing import Any, Final
 
 import betterproto2 as bp
 
-from ..errors import FlyteDecodeError
+from ..errors import FlyteDecodeError, FlyteValueException
 from . import times
 from .decoder import build, reason
 from .encoder import flatten
 from .lazy import Exact, touch
 from .plan import Nested, Pieces, Plan
 from .scalars import SCALARS, Scalar
-from .wire import LEN, varint
+from .wire import LEN, MAX_DEPTH, too_deep, varint
 
 
 class MessageType:
@@ -60,7 +60,7 @@ class TimeType:
             self.expected = "a datetime with a time zone"
         else:
             self._to_python, self.numbers = times.to_timedelta, times.from_timedelta
-            self.expected = "a timedelta of at most 10,000 years"
+            self.expected = "a timedelta"
 
     def load(self, pieces: Pieces, depth: int) -> datetime.datetime | datetime.timedelta:
         """The value, cut to microseconds."""
@@ -78,12 +78,14 @@ class TimeType:
         except OverflowError as error:
             text = f"{self._where}: a {self.name} of {seconds} seconds, which Python has no value for"
             raise FlyteDecodeError(text) from error
-        if whole and not nanos % 1000 and -times.NANO < nanos < times.NANO:
+        if whole and not nanos % 1000 and times.is_normal(self.name, seconds, nanos):
             return value
         return Exact(value, pieces if isinstance(pieces, bytes) else b"".join(pieces))
 
-    def dump(self, value: Any, _: int) -> bytes:
+    def dump(self, value: Any, depth: int) -> bytes:
         """Its two numbers."""
+        if depth > MAX_DEPTH:
+            raise FlyteValueException(f"{self._where}: {too_deep()}")
         return times.dump_seconds(*self.numbers(value))
 
 
@@ -104,11 +106,11 @@ WRAPPERS: Final = {
 class WrapperType:
     """A message around a scalar, seen as the scalar."""
 
-    __slots__ = ("_message", "_tag", "expected", "proto_type", "scalar")
+    __slots__ = ("_message", "_tag", "_where", "expected", "scalar")
 
-    def __init__(self, name: str, find: Callable[[], Plan]) -> None:
-        self.proto_type = WRAPPERS[name]
-        self.scalar = SCALARS[self.proto_type]
+    def __init__(self, name: str, where: str, find: Callable[[], Plan]) -> None:
+        self._where = where
+        self.scalar = SCALARS[WRAPPERS[name]]
         self.expected = self.scalar.expected
         self._message = MessageType(find)
         self._tag = varint(1 << 3 | self.scalar.wire)
@@ -117,8 +119,10 @@ class WrapperType:
         """The scalar."""
         return self._message.load(pieces, depth).value
 
-    def dump(self, value: Any, _: int) -> bytes:
+    def dump(self, value: Any, depth: int) -> bytes:
         """The wrapper around a scalar; empty around zero."""
+        if depth > MAX_DEPTH:
+            raise FlyteValueException(f"{self._where}: {too_deep()}")
         data = self.scalar.dump(value)
         if data == self.scalar.dump(self.scalar.default):
             return b""
@@ -139,28 +143,61 @@ class ListType:
         return [load(piece, depth) for piece in pieces]
 
 
+_KEY_TAG = 1 << 3 | LEN
+_VALUE_TAG = 2 << 3 | LEN
+
+
 class MapType:
     """Maps, which on the wire are lists of messages {key = 1; value = 2} of which the last one with a key counts."""
 
-    __slots__ = ("_entry", "_key", "_value")
+    __slots__ = ("_entry", "_has_plain_entries", "_key", "_value", "_value_is_text")
 
     def __init__(self, entry: Plan, key: Scalar, value: Scalar | Nested) -> None:
         self._entry = entry
         self._key = key
         self._value = value
+        self._has_plain_entries = key.default == "" and (not isinstance(value, Scalar) or value.wire == LEN)
+        self._value_is_text = isinstance(value, Scalar) and value.default == ""
 
     def load(self, pieces: list[bytes], depth: int) -> dict[Any, Any]:
         """One item a piece; a key or value that is missing is zero or an empty message."""
-        entry, no_key, type_ = self._entry, self._key.default, self._value
+        type_ = self._value
         result: dict[Any, Any] = {}
         for piece in pieces:
-            message = build(entry, piece, depth)
-            fields: dict[str, Any] = message.__dict__
-            key = fields.get("key", no_key)
+            key, value = (self._plain(piece) if depth <= MAX_DEPTH else None) or self._any(piece, depth)
             if isinstance(type_, Scalar):
-                result[key] = fields.get("value", type_.default)
+                result[key] = value
                 continue
             if key in result:
                 touch(result[key])  # nobody will read it any more: the last chance to find that it is malformed
-            result[key] = type_.load(message._raw["value"] if message._raw else b"", depth + 1)
+            result[key] = type_.load(value, depth + 1)
         return result
+
+    def _any(self, piece: bytes, depth: int) -> tuple[Any, Any]:
+        """The key and the value of an entry, a message not yet loaded."""
+        message = build(self._entry, piece, depth)
+        fields: dict[str, Any] = message.__dict__
+        key = fields.get("key", self._key.default)
+        if isinstance(self._value, Scalar):
+            return key, fields.get("value", self._value.default)
+        return key, message._raw["value"] if message._raw else b""
+
+    def _plain(self, piece: bytes) -> tuple[str, Any] | None:
+        """The same, for an entry that has just what most have, a short string and then something with a length."""
+        if not self._has_plain_entries or len(piece) < 4 or piece[0] != _KEY_TAG:
+            return None
+        middle = piece[1] + 2
+        if middle > 129 or middle + 2 > len(piece) or piece[middle] != _VALUE_TAG:
+            return None
+        start, size = middle + 2, piece[middle + 1]
+        if size > 127:
+            if start == len(piece) or piece[start] > 127:
+                return None
+            start, size = start + 1, size + (piece[start] << 7) - 128
+        if start + size != len(piece):
+            return None
+        try:
+            key = piece[2:middle].decode()
+            return key, piece[start:].decode() if self._value_is_text else piece[start:]
+        except UnicodeDecodeError:
+            return None

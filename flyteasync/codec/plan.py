@@ -5,10 +5,18 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from .scalars import Scalar
+
+MAKING: Final = threading.RLock()
+"""Held while a class is made a dataclass or gets its plan: both change the class."""
+
+if hasattr(os, "register_at_fork"):  # a child must not inherit the lock from a thread that it does not have
+    os.register_at_fork(before=MAKING.acquire, after_in_parent=MAKING.release, after_in_child=MAKING.release)
 
 Pieces: TypeAlias = bytes | list[bytes]
 """A field as it came: the bytes of one message; several that merge into one; or the items of a list or map."""
@@ -61,6 +69,7 @@ TEXT: Final = 1  # decode a str
 ITEM: Final = 2  # as SUB, for an item of a list or map
 NUMBER: Final = 3  # read a varint and `load` it
 OTHER: Final = 4  # have `load`, a Read, do all of it
+TIME: Final = 5  # only to write: as SUB, but a time that was read may still have its bytes
 
 Read: TypeAlias = Callable[[bytes, int, dict[str, Any], str], int]
 """Reads the value at an index, stores it in a dict under a name, and says where it ends."""
@@ -71,14 +80,15 @@ Reader: TypeAlias = tuple[int, str, Any, str | None]
 Write: TypeAlias = Callable[[Any, Callable[[bytes], None], int], None]
 """Appends a whole field, given its value and the depth of the message that it is in."""
 
-Writer: TypeAlias = tuple[str, int, bytes, Any, str | None]
-"""The name of the field, what to do (SUB, TEXT, NUMBER, OTHER), its tag, what dumps it, and its oneof."""
+Writer: TypeAlias = tuple[str, int, bool, bytes, Any, str | None]
+"""The name of a field; what to do: SUB or TIME for a Nested, TEXT for a scalar that has a length, NUMBER for one that
+has none, OTHER for a Write; whether to do it for zero, too; the tag; what dumps the value; the oneof."""
 
 
 class Plan:
     """How to read and write the messages of one class."""
 
-    __slots__ = ("checks", "cls", "fields", "long", "short", "unset", "writers")
+    __slots__ = ("checks", "cls", "fields", "long", "short", "writers")
 
     cls: type[Any]
 
@@ -97,9 +107,6 @@ class Plan:
     writers: list[Writer]
     """In the order of the fields' numbers."""
 
-    unset: tuple[str, ...]
-    """The lazy fields that hold None if they are not set."""
-
     def __init__(self, cls: type[Any], fields: Mapping[str, Field]) -> None:
         self.cls = cls
         self.fields = fields
@@ -107,7 +114,6 @@ class Plan:
         self.long = {}
         self.checks = {}
         self.writers = []
-        self.unset = ()
 
     def add_reader(self, tag: int, reader: Reader) -> None:
         """Have the fields with a tag read."""

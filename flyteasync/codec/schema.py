@@ -13,21 +13,23 @@ from typing import Any, cast
 import betterproto2 as bp
 
 from .decoder import read_bytes, read_fixed, read_item, read_packed
-from .encoder import write_bytes, write_float, write_items, write_map, write_packed, write_scalar
+from .encoder import write_float, write_items, write_map, write_packed
 from .lazy import Lazy, LazyOptional, LazyTime
 from .nested import WRAPPERS, ListType, MapType, MessageType, TimeType, WrapperType
-from .plan import ITEM, NUMBER, OTHER, SUB, TEXT, Field, Nested, Plan
+from .plan import ITEM, MAKING, NUMBER, OTHER, SUB, TEXT, TIME, Field, Nested, Plan
 from .scalars import SCALARS, Scalar, enum_scalar
 from .wire import LEN, VARINT, varint
 
 
 def plan_of(cls: type[Any]) -> Plan:
-    """The plan of a message class, made when it is first asked for.
-
-    Two threads may both make one; either will do.
-    """
+    """The plan of a message class, made when it is first asked for."""
     plan: Plan | None = cls._plan
-    return plan if plan is not None and plan.cls is cls else _make_plan(cls)
+    if plan is None or plan.cls is not cls:
+        with MAKING:
+            plan = cls._plan
+            if plan is None or plan.cls is not cls:
+                cls._plan = plan = _make_plan(cls)
+    return plan
 
 
 def _make_plan(cls: type[Any]) -> Plan:
@@ -39,7 +41,6 @@ def _make_plan(cls: type[Any]) -> Plan:
         value.siblings = tuple(sibling.name for sibling in optional)
     for name, value in attributes.items():
         setattr(cls, name, value)
-    cls._plan = plan
     return plan
 
 
@@ -71,10 +72,8 @@ def _type(cls: type[Any], field: dataclasses.Field[Any], meta: bp.FieldMetadata)
         unwrap = meta.unwrap
         if unwrap is None:
             return cast("Nested", MessageType(lambda: plan_of(_annotated(cls, field))))
-        name = unwrap().__name__
-        if name in WRAPPERS:
-            return WrapperType(name, lambda: plan_of(unwrap()))
-        return TimeType(name, f"{cls.__name__}.{field.name}")
+        name, where = unwrap().__name__, f"{cls.__name__}.{field.name}"
+        return WrapperType(name, where, lambda: plan_of(unwrap())) if name in WRAPPERS else TimeType(name, where)
     if meta.proto_type == bp.TYPE_ENUM:
         return enum_scalar(_annotated(cls, field))
     return SCALARS[meta.proto_type]
@@ -101,10 +100,11 @@ def _add(plan: Plan, field: Field) -> Any:
         return _add_list(plan, field)
     if isinstance(field.type, Scalar):
         return _add_scalar(plan, field, field.type)
-    lazy = (LazyTime if isinstance(field.type, TimeType) else LazyOptional)(field.name, field.type)
+    is_time = isinstance(field.type, TimeType)
+    lazy = (LazyTime if is_time else LazyOptional)(field.name, field.type)
     tag = field.number << 3 | LEN
     plan.add_reader(tag, (SUB, field.name, None, field.group))
-    plan.writers.append((field.name, SUB, varint(tag), field.type, field.group))
+    plan.writers.append((field.name, TIME if is_time else SUB, True, varint(tag), field.type, field.group))
     plan.checks[field.name] = lazy.check
     return lazy
 
@@ -120,53 +120,45 @@ def _add_map(plan: Plan, field: Field, key: Scalar) -> Lazy:
     _add(entry, Field("key", 1, key, field.default))
     _add(entry, Field("value", 2, field.type, field.default))
     lazy = Lazy(field.name, MapType(entry, key, field.type), dict)
+    where = f"{plan.cls.__name__}.{field.name}"
     tag = field.number << 3 | LEN
     plan.add_reader(tag, (ITEM, field.name, None, None))
-    plan.writers.append((field.name, OTHER, varint(tag), write_map(varint(tag), key, field.type), None))
+    plan.writers.append((field.name, OTHER, False, varint(tag), write_map(varint(tag), key, field.type, where), None))
     plan.checks[field.name] = lazy.check
     return lazy
 
 
 def _add_list(plan: Plan, field: Field) -> Lazy:
-    type_ = field.type
-    if not isinstance(type_, Scalar):
-        lazy = Lazy(field.name, ListType(type_), list)
-        tag = field.number << 3 | LEN
-        plan.add_reader(tag, (ITEM, field.name, None, None))
-        plan.checks[field.name] = lazy.check
-    else:
-        lazy = Lazy(field.name, None, list)
-        tag = field.number << 3 | type_.wire
-        plan.add_reader(tag, (OTHER, field.name, read_item(type_), None))
+    name, type_, tag = field.name, field.type, field.number << 3 | LEN
+    write = write_items(varint(tag), type_)
+    if isinstance(type_, Scalar):
+        lazy = Lazy(name, None, list)
+        plan.add_reader(field.number << 3 | type_.wire, (OTHER, name, read_item(type_), None))
         if type_.wire != LEN:
-            tag = field.number << 3 | LEN
-            plan.add_reader(tag, (OTHER, field.name, read_packed(type_), None))
-            plan.writers.append((field.name, OTHER, varint(tag), write_packed(varint(tag), type_), None))
-            return lazy
-    plan.writers.append((field.name, OTHER, varint(tag), write_items(varint(tag), type_), None))
+            plan.add_reader(tag, (OTHER, name, read_packed(type_), None))
+            write = write_packed(varint(tag), type_)
+    else:
+        lazy = Lazy(name, ListType(type_), list)
+        plan.add_reader(tag, (ITEM, name, None, None))
+        plan.checks[name] = lazy.check
+    plan.writers.append((name, OTHER, False, varint(tag), write, None))
     return lazy
 
 
 def _add_scalar(plan: Plan, field: Field, scalar: Scalar) -> Any:
-    name, group = field.name, field.group
+    name, group, explicit = field.name, field.group, field.optional
     tag = field.number << 3 | scalar.wire
-    bytes_tag = varint(tag)
-    dump: Callable[..., Any]
+    dump: Callable[..., Any] = scalar.dump
     if scalar.wire == VARINT:
         plan.add_reader(tag, (NUMBER, name, scalar.load, group))
-        kind, dump = NUMBER, scalar.dump
+        kind = NUMBER
     elif scalar.layout is not None:
         plan.add_reader(tag, (OTHER, name, read_fixed(scalar), group))
-        kind, dump = (
-            (OTHER, write_float(bytes_tag, scalar)) if isinstance(scalar.default, float) else (NUMBER, scalar.dump)
-        )
-    elif scalar.default == "":
-        plan.add_reader(tag, (TEXT, name, None, group))
-        kind, dump = TEXT, scalar.dump
+        kind = NUMBER
+        if isinstance(scalar.default, float) and not explicit:
+            kind, explicit, dump = OTHER, True, write_float(varint(tag), scalar)
     else:
-        plan.add_reader(tag, (OTHER, name, read_bytes, group))
-        kind, dump = OTHER, write_bytes(bytes_tag, scalar)
-    if field.optional:
-        kind, dump = OTHER, write_scalar(bytes_tag, scalar)
-    plan.writers.append((name, kind, bytes_tag, dump, group))
+        plan.add_reader(tag, (TEXT, name, None, group) if scalar.default == "" else (OTHER, name, read_bytes, group))
+        kind = TEXT
+    plan.writers.append((name, kind, explicit, varint(tag), dump, group))
     return None if field.optional else scalar.default

@@ -15,7 +15,6 @@ from .wire import MAX_DEPTH, read_tag, read_varint, skip, too_deep
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _MICROSECOND = datetime.timedelta(microseconds=1)
 _MOST_SECONDS = 315_576_000_000  # of a Duration: 10,000 years
-_LONGEST_DURATION = datetime.timedelta(seconds=_MOST_SECONDS)
 _TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)", re.ASCII)
 _DURATION = re.compile(r"(-?)(\d{1,12})(?:\.(\d{1,9}))?s", re.ASCII)
 
@@ -44,7 +43,11 @@ def read_seconds(pieces: bytes | list[bytes], depth: int) -> Seconds:
     for data in (pieces,) if isinstance(pieces, bytes) else pieces:
         at, end = 0, len(data)
         while at < end:
-            tag, at = read_tag(data, at)
+            tag = data[at]
+            if tag in (_SECONDS_TAG, _NANOS_TAG):
+                at += 1
+            else:
+                tag, at = read_tag(data, at)
             if tag == _SECONDS_TAG:
                 seconds, at = read_varint(data, at)
             elif tag == _NANOS_TAG:
@@ -95,18 +98,22 @@ def from_timedelta(length: Any) -> tuple[int, int]:
 
     Raises:
         TypeError: it is no `timedelta`.
-        OverflowError: it is longer than 10,000 years, the limit of a Duration.
     """
     if not isinstance(length, datetime.timedelta):
         raise TypeError
-    if not -_LONGEST_DURATION <= length <= _LONGEST_DURATION:
-        raise OverflowError
     seconds, micros = divmod(abs(length) // _MICROSECOND, MICRO)
     return (-seconds, -micros * 1000) if length < datetime.timedelta() else (seconds, micros * 1000)
 
 
 def _towards_zero(nanos: int) -> int:
     return nanos // 1000 if nanos >= 0 else -(-nanos // 1000)
+
+
+def is_normal(name: str, seconds: int, nanos: int) -> bool:
+    """Whether the numbers of a Timestamp or Duration are those which the same time has when we write it."""
+    if name == "Timestamp":
+        return 0 <= nanos < NANO
+    return -NANO < nanos < NANO and seconds * nanos >= 0
 
 
 def to_text(name: str, seconds: int, nanos: int) -> str:
@@ -116,11 +123,11 @@ def to_text(name: str, seconds: int, nanos: int) -> str:
         OverflowError: it is not in the years 1 to 9999, is longer than 10,000 years, or its numbers do not go together.
     """
     if name == "Timestamp":
-        if not 0 <= nanos < NANO:
+        if not is_normal(name, seconds, nanos):
             raise OverflowError
         moment = _EPOCH + datetime.timedelta(0, seconds)
         return f"{moment.replace(tzinfo=None).isoformat()}{_fraction(nanos)}Z"
-    if abs(seconds) > _MOST_SECONDS or abs(nanos) >= NANO or seconds * nanos < 0:
+    if abs(seconds) > _MOST_SECONDS or not is_normal(name, seconds, nanos):
         raise OverflowError
     sign = "-" if seconds < 0 or nanos < 0 else ""
     return f"{sign}{abs(seconds)}{_fraction(abs(nanos))}s"

@@ -26,16 +26,25 @@ _HIGHEST_TAG = (1 << 32) - 1
 _MAX_VARINT = 10
 _MAX_LENGTH = 5
 
-_SMALL = tuple(bytes((n,)) for n in range(128))
+SMALL: Final = tuple(bytes((number,)) for number in range(128))
+"""The varints of one byte."""
 
 
 def read_varint(data: bytes, at: int, most: int = _MAX_VARINT) -> tuple[int, int]:
     """The varint of at most `most` bytes that starts at `at`, and where it ends."""
-    value = shift = 0
-    for index in range(at, at + most):
-        byte = data[index]
+    first = data[at]
+    if first < 128:
+        return first, at + 1
+    second = data[at + 1]
+    if second < 128:
+        return first + (second << 7) - 128, at + 2
+    value, shift, end = (first & 127) | (second & 127) << 7, 14, at + most
+    at += 2
+    while at < end:
+        byte = data[at]
+        at += 1
         if byte < 128:
-            return (value | byte << shift) & _LOW_64_BITS, index + 1
+            return (value | byte << shift) & _LOW_64_BITS, at
         value |= (byte & 127) << shift
         shift += 7
     raise ValueError(f"a number of more than {most} bytes")
@@ -97,7 +106,7 @@ def too_deep() -> str:
 def varint(number: int) -> bytes:
     """The varint of a number from 0 to 2**64 - 1."""
     if number < 128:
-        return _SMALL[number]
+        return SMALL[number]
     if number < 16384:
         return bytes((number & 127 | 128, number >> 7))
     out = bytearray()

@@ -14,6 +14,8 @@ from .model import (
     SecretsConfig,
     StatsConfig,
 )
+from .switches import pickles_allowed
+from .urls import scheme_of, without_query
 
 __all__ = [
     "AuthType",
@@ -29,4 +31,7 @@ __all__ = [
     "SecretsConfig",
     "StatsConfig",
     "parse_endpoint",
+    "pickles_allowed",
+    "scheme_of",
+    "without_query",
 ]

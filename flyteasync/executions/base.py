@@ -9,6 +9,9 @@ from ..errors import FlyteAssertion
 from ..idl import core
 from ..literals import LiteralsResolver
 
+CUT_SHORT_BYTES = 97
+"""Lists cut an error's text to 100 bytes, or up to three fewer where a character would be torn."""
+
 ABORTED_CODE = "Aborted"
 TIMED_OUT_CODE = "TimedOut"
 
@@ -20,12 +23,14 @@ class Data:
     Attributes:
         inputs: None if they were not loaded.
         outputs: None if they were not loaded, or if there are none because the execution did not succeed.
-        unreadable: where the outputs are, if the server says that there are some but cannot show them.
+        unreadable: why there are no outputs, if there should be: what could not be read, and what went wrong.
+        unreadable_inputs: likewise for inputs.
     """
 
     inputs: LiteralsResolver | None = None
     outputs: LiteralsResolver | None = None
     unreadable: str | None = None
+    unreadable_inputs: str | None = None
 
 
 class RemoteExecutionBase(ABC):
@@ -52,8 +57,12 @@ class RemoteExecutionBase(ABC):
         """The inputs, defaults and fixed ones included.
 
         Raises:
-            FlyteAssertion: they were not loaded yet.
+            FlyteAssertion: they were not loaded yet, or could not be read.
         """
+        if self._data.inputs is None and self._data.unreadable_inputs is not None:
+            raise FlyteAssertion(
+                f"the inputs of {self.short_string()} could not be read: {self._data.unreadable_inputs}"
+            )
         if self._data.inputs is None:
             raise FlyteAssertion(
                 f"the inputs of {self.short_string()} are not loaded yet: `await execution.sync()` first"
@@ -65,7 +74,8 @@ class RemoteExecutionBase(ABC):
         """The outputs.
 
         Raises:
-            FlyteAssertion: the execution is in progress, did not succeed, or its outputs were not loaded yet.
+            FlyteAssertion: the execution is in progress, did not succeed, or its outputs were not loaded yet or could
+                not be read; tells which URI.
         """
         this = self.short_string()
         if not self.is_done:
@@ -79,7 +89,7 @@ class RemoteExecutionBase(ABC):
         if self._data.outputs is not None:
             return self._data.outputs
         if self._data.unreadable is not None:
-            raise FlyteAssertion(f"the server cannot read the outputs of {this} at {self._data.unreadable}")
+            raise FlyteAssertion(f"the outputs of {this} could not be read: {self._data.unreadable}")
         raise FlyteAssertion(f"the outputs of {this} are not loaded yet: `await execution.sync()` first")
 
     def _require_done(self) -> None:
@@ -93,33 +103,6 @@ class RemoteExecutionBase(ABC):
         return f"<{type(self).__name__} {self.short_string()}>"
 
 
-def resolve(
-    literals: core.LiteralMap | None, variables: dict[str, core.Variable] | None, hints: dict[str, type] | None
-) -> LiteralsResolver:
-    """The values of a literal map, with what is known of their types."""
-    resolver = LiteralsResolver(literals.literals if literals is not None else {}, variables)
-    if hints:
-        resolver.update_type_hints(hints)
-    return resolver
-
-
-def read_data(
-    full_inputs: core.LiteralMap | None,
-    full_outputs: core.LiteralMap | None,
-    *,
-    succeeded: bool,
-    outputs_uri: str,
-    variables: tuple[dict[str, core.Variable] | None, dict[str, core.Variable] | None] = (None, None),
-    hints: dict[str, type] | None = None,
-) -> Data:
-    """The values of an execution out of what a Get...Data RPC answered.
-
-    The server answers empty outputs both if there are none and if it cannot read them; the URI tells which.
-    """
-    inputs = resolve(full_inputs, variables[0], hints)
-    if not succeeded:
-        return Data(inputs)
-    outputs = full_outputs.literals if full_outputs is not None else {}
-    if not outputs and outputs_uri and variables[1] != {}:
-        return Data(inputs, unreadable=outputs_uri)
-    return Data(inputs, resolve(full_outputs, variables[1], hints))
+def cut_short(error: core.ExecutionError | None) -> bool:
+    """Whether the error's text may be the beginning only, as in lists."""
+    return error is not None and len(error.message.encode()) >= CUT_SHORT_BYTES

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from ..idl.services import AdminService
+from ..literals import Access
 from ..watcher import Name, Watcher
 
 
@@ -19,6 +20,11 @@ class Context(Protocol):
     @property
     def watcher(self) -> Watcher:
         """The poller that serves all waits of the connection."""
+        ...
+
+    @property
+    def access(self) -> Access:
+        """What values are read through that are not in messages, and whether pickles may be loaded."""
         ...
 
     def console_url(self, name: Name) -> str:

@@ -8,8 +8,10 @@ from typing import Self
 
 from typing_extensions import override
 
+from ..errors import FlyteAssertion
 from ..idl import admin, core
-from .base import ABORTED_CODE, Data, RemoteExecutionBase
+from ..literals import LiteralsResolver
+from .base import ABORTED_CODE, TIMED_OUT_CODE, Data, RemoteExecutionBase
 from .task import FlyteTaskExecution
 
 NodePhase = core.NodeExecutionPhase
@@ -28,6 +30,12 @@ TERMINAL_NODE_PHASES = frozenset(
 
 SUCCESSFUL_NODE_PHASES = frozenset({NodePhase.SUCCEEDED, NodePhase.RECOVERED})
 """The phases of a node that has outputs."""
+
+_ENDS_WITHOUT_ERROR = {
+    NodePhase.FAILED: core.ExecutionError(code="Unknown", message="the node failed"),
+    NodePhase.ABORTED: core.ExecutionError(code=ABORTED_CODE, message="the node was aborted"),
+    NodePhase.TIMED_OUT: core.ExecutionError(code=TIMED_OUT_CODE, message="the node timed out"),
+}
 
 
 @dataclass(frozen=True)
@@ -95,15 +103,30 @@ class FlyteNodeExecution(RemoteExecutionBase):
         return self.closure.phase in TERMINAL_NODE_PHASES
 
     @property
+    def is_loaded(self) -> bool:
+        """Whether this node and all below it were read with their values."""
+        return self._data.inputs is not None and all(node.is_loaded for node in self._below.nodes.values())
+
+    @property
     @override
     def error(self) -> core.ExecutionError | None:
-        """Why the node failed or was aborted; None if it did not. Raises FlyteAssertion while it runs."""
+        """Why the node failed, was aborted or timed out; None if it did not. Raises FlyteAssertion while it runs."""
         self._require_done()
         if self.closure.error is not None:
             return self.closure.error
-        if self.closure.phase == NodePhase.ABORTED:
-            return core.ExecutionError(code=ABORTED_CODE, message="the node was aborted")
-        return None
+        return _ENDS_WITHOUT_ERROR.get(NodePhase(self.closure.phase))
+
+    @property
+    @override
+    def outputs(self) -> LiteralsResolver:
+        """The outputs.
+
+        Raises:
+            FlyteAssertion: the node is in progress, did not succeed, was skipped, or was not loaded.
+        """
+        if self.closure.phase == NodePhase.SKIPPED:
+            raise FlyteAssertion(f"{self.short_string()} has no outputs: it was not run")
+        return super().outputs
 
     def to_flyte_idl(self) -> admin.NodeExecution:
         """The message."""

@@ -11,9 +11,6 @@ from ..watcher.plan import Phase
 from .base import Data
 from .node import FlyteNodeExecution
 
-CUT_SHORT_BYTES = 97
-"""Lists cut an error's text to 100 bytes, or up to three fewer where a character would be torn."""
-
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -23,13 +20,15 @@ class Snapshot:
         execution: the last message; its closure is there, if only with phase UNDEFINED.
         data: the values, as far as loaded.
         nodes: the node tree, by node id; empty until nodes were synced.
-        ordinal: tells which sync this came from; later-started syncs have higher ones.
+        nodes_ordinal: tells which sync the node tree came from.
+        ordinal: tells which sync the message came from; later-started syncs have higher ones.
         existing: whether the server is known to have the execution.
     """
 
     execution: admin.Execution
     data: Data = Data()
     nodes: Mapping[str, FlyteNodeExecution] = field(default_factory=dict[str, FlyteNodeExecution])
+    nodes_ordinal: int = 0
     ordinal: int = 0
     existing: bool = False
 
@@ -54,19 +53,17 @@ def merge(current: Snapshot, new: Snapshot) -> Snapshot:
     """What to show after a reply: never older than what is shown, and never back from a terminal phase.
 
     Two concurrent calls may lose one another's writes in flyteadmin, so that an execution that was finished seems to
-    run again; the first terminal phase that was seen is the truth.
+    run again; the first terminal phase that was seen is the truth. It counts whenever its reply was asked for: a wait
+    starts before the syncs that happen while it lasts.
     """
     older, newer = (current, new) if new.ordinal >= current.ordinal else (new, current)
-    execution = current.execution if current.done and (not new.done or new.phase != current.phase) else newer.execution
+    ended = current if current.done else new
+    execution = ended.execution if ended.done and ended.phase != newer.phase else newer.execution
     data = Data(
         newer.data.inputs if newer.data.inputs is not None else older.data.inputs,
         newer.data.outputs if newer.data.outputs is not None else older.data.outputs,
         newer.data.unreadable or older.data.unreadable,
+        newer.data.unreadable_inputs or older.data.unreadable_inputs,
     )
-    return Snapshot(execution, data, newer.nodes or older.nodes, newer.ordinal, existing=True)
-
-
-def cut_short(execution: admin.Execution) -> bool:
-    """Whether the error's text may be the beginning only, as in lists."""
-    error = execution.closure.error if execution.closure is not None else None
-    return error is not None and len(error.message.encode()) >= CUT_SHORT_BYTES
+    tree = max(current, new, key=lambda one: one.nodes_ordinal)
+    return Snapshot(execution, data, tree.nodes, tree.nodes_ordinal, newer.ordinal, existing=True)

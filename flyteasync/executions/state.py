@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from abc import abstractmethod
 from collections.abc import Mapping
 
@@ -18,7 +19,7 @@ from .snapshot import Snapshot
 class WorkflowExecutionState(RemoteExecutionBase):
     """Properties over the last snapshot; executions are equal, and hash alike, if their identifiers are equal."""
 
-    facade: object | None = None
+    facade: weakref.ref[object] | None = None
     """The blocking object that shows this execution; kept here so that there is one, made by `flyteasync.sync`."""
 
     @property

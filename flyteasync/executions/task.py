@@ -63,6 +63,8 @@ class FlyteTaskExecution(RemoteExecutionBase):
             return self.closure.error
         if self.closure.phase == TaskPhase.ABORTED:
             return core.ExecutionError(code=ABORTED_CODE, message=self.closure.reason or "the task was aborted")
+        if self.closure.phase == TaskPhase.FAILED:
+            return core.ExecutionError(code="Unknown", message=self.closure.reason or "the task failed")
         return None
 
     def to_flyte_idl(self) -> admin.TaskExecution:

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+import logging
+import math
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Self
 
+import anyio
 from typing_extensions import override
 
 from ..deadline import Deadline, Duration, seconds
 from ..entities import TypedInterface
-from ..errors import FlytePreconditionFailed, FlyteTimeout, FlyteUsageError
+from ..errors import FlyteError, FlytePreconditionFailed, FlyteTimeout, FlyteUsageError
 from ..idl import admin, core
 from ..watcher import Name
 from ..watcher.plan import Phase
-from .base import Data, read_data
+from .base import Data, cut_short
 from .context import Context
-from .snapshot import Snapshot, cut_short, merge
+from .data import DataLoader, Expected
+from .snapshot import Snapshot, merge
 from .state import WorkflowExecutionState
 from .tree import read_nodes
+
+logger = logging.getLogger(__name__)
+
+TERMINATE_LIMIT = 5.0
+"""Seconds that a cancelled task spends on having its execution aborted."""
 
 
 class FlyteWorkflowExecution(WorkflowExecutionState):
@@ -138,15 +150,45 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
         """
         ceiling = None if poll_interval is None else seconds(poll_interval, "poll_interval")
         limit = None if timeout is None else seconds(timeout)
-        if not self.snapshot.done:
-            ordinal = next(self._ordinals)
-            execution = await (self._look_once() if limit == 0 else self._finished(limit, ceiling))
-        elif self.snapshot.data.inputs is not None and not sync_nodes:
+        if self.snapshot.done and self.snapshot.data.inputs is not None and not sync_nodes:
             return self
+        deadline, ordinal = Deadline.after(limit or None), next(self._ordinals)
+        if self.snapshot.done:
+            execution = self.snapshot.execution
         else:
-            ordinal, execution = next(self._ordinals), self.snapshot.execution
-        await self._absorb(execution, ordinal, nodes=sync_nodes)
+            execution = await (self._look_once() if limit == 0 else self._finished(deadline, ceiling))
+        await self._load_in_time(execution, ordinal, deadline, limit, nodes=sync_nodes)
         return self
+
+    async def finish(self, execution: admin.Execution, *, values: bool = True) -> Self:
+        """Show an execution that the watcher saw finished, and load its values; what `wait` does at its end.
+
+        Args:
+            execution: the message that the watcher gave.
+            values: load inputs and outputs.
+        """
+        await self._finish(execution, next(self._ordinals), values=values)
+        return self
+
+    @asynccontextmanager
+    async def terminate_on_cancel(self, cause: str = "the caller was cancelled") -> AsyncGenerator[Self]:
+        """Abort the execution if the block is cancelled; nothing else in this package ever does.
+
+            async with execution.terminate_on_cancel():
+                await execution.wait()
+
+        The cancelled task asks for the abort, waits for the server's answer for 5 seconds at most, and goes on being
+        cancelled. Costs one TerminateExecution, if it comes to it.
+        """
+        try:
+            yield self
+        except asyncio.CancelledError:
+            with anyio.move_on_after(TERMINATE_LIMIT, shield=True):
+                try:
+                    await self.terminate(cause)
+                except FlyteError:
+                    logger.warning("execution %s could not be aborted on cancellation", self._name, exc_info=True)
+            raise
 
     async def terminate(self, cause: str) -> None:
         """Ask the server to abort the execution; it is ABORTED some time later, which `wait` waits for.
@@ -185,11 +227,38 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
             )
         return snapshot.execution
 
-    async def _finished(self, limit: float | None, ceiling: float | None) -> admin.Execution:
-        execution = await self._context.watcher.wait(
-            self._name, deadline=Deadline.after(limit), ceiling=ceiling, known=self.snapshot.existing
+    async def _finished(self, deadline: Deadline, ceiling: float | None) -> admin.Execution:
+        return await self._context.watcher.wait(
+            self._name, deadline=deadline, ceiling=ceiling, known=self.snapshot.existing
         )
-        return await self._get() if cut_short(execution) else execution
+
+    async def _load_in_time(
+        self, execution: admin.Execution, ordinal: int, deadline: Deadline, limit: float | None, *, nodes: bool
+    ) -> None:
+        """Absorb a finished execution before the deadline; its end is shown even if the rest comes too late."""
+        scope = asyncio.timeout_at(None if deadline.at == math.inf else deadline.at)
+        try:
+            async with scope:
+                await self._finish(execution, ordinal, nodes=nodes)
+        except TimeoutError:
+            if not scope.expired():
+                raise
+            self._state = merge(self.snapshot, Snapshot(execution, ordinal=ordinal))
+            raise FlyteTimeout(
+                f"execution {self._name} has finished, but what it left was not loaded within {limit:g} s",
+                identifier=str(self._name),
+            ) from None
+
+    async def _finish(
+        self, execution: admin.Execution, ordinal: int, *, values: bool = True, nodes: bool = False
+    ) -> None:
+        if cut_short(execution.closure.error if execution.closure is not None else None):
+            whole = await self._get()
+            execution = whole if Snapshot(whole).done else execution
+        if values:
+            await self._absorb(execution, ordinal, nodes=nodes)
+        else:
+            self._state = merge(self.snapshot, Snapshot(execution, self.snapshot.data, ordinal=ordinal))
 
     async def _absorb(self, execution: admin.Execution, ordinal: int, *, nodes: bool) -> None:
         """Load what an execution's message refers to, and show all of it at once."""
@@ -197,7 +266,8 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
         if new.data.inputs is None or (new.phase is Phase.SUCCEEDED and new.data.outputs is None):
             new = replace(new, data=await self._load(new))
         if nodes:
-            new = replace(new, nodes=await read_nodes(self._context, self._name, self.snapshot.nodes))
+            tree = await read_nodes(self._context, self._name, self.snapshot.nodes)
+            new = replace(new, nodes=tree, nodes_ordinal=ordinal)
         self._state = merge(self.snapshot, new)
 
     async def _load(self, snapshot: Snapshot) -> Data:
@@ -206,11 +276,11 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
         )
         outputs = snapshot.closure.outputs
         interface = self._interface
-        return read_data(
-            answer.full_inputs,
-            answer.full_outputs,
+        expected = Expected(
             succeeded=snapshot.phase is Phase.SUCCEEDED,
             outputs_uri=(outputs.uri or "") if outputs is not None else "",
-            variables=(None, None) if interface is None else (interface.inputs, interface.outputs),
+            inputs=None if interface is None else interface.inputs,
+            outputs=None if interface is None else interface.outputs,
             hints=self._type_hints,
         )
+        return await DataLoader(self._context.access).load(answer, expected)

@@ -1,4 +1,4 @@
-"""What conversions are made of: one converter per family of types, the registry that finds them, a writer and a reader.
+"""What conversions are made of: one converter per family of types, and the registry that finds them.
 
 A converter never looks for its fellows: it asks the writer or the reader that it is given, so that containers of
 anything work, and so that new converters only have to be listed in a registry.
@@ -6,15 +6,18 @@ anything work, and so that new converters only have to be listed in a registry.
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar, cast, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast, get_args, get_origin
 
 from ..errors import FlyteTypeException
 from ..idl import core
-from . import plain
-from .text import literal_kind, python_type_text, type_text, which, wrong_type
+from .text import python_type_text, type_text, which, wrong_type
+
+if TYPE_CHECKING:
+    from .reading import Reader
+    from .writing import Writer
 
 Kind = core.SimpleType | str
 """What tells LiteralTypes apart: the simple type, else the name of the member that is set."""
@@ -24,16 +27,29 @@ class Converter(ABC):
     """One family of Python types, and how it looks as a literal.
 
     `name` is the variable's, with the path into containers; every error must begin with it.
+
+    A family has up to two forms: the literal of a variable, and the plain form in which its values stand inside of
+    something serialised (a dataclass, a pydantic model, an untyped dict), which is made of what msgpack and JSON know.
     """
 
     tag: ClassVar[str]
     """The name that flytekit marks this family's variants of a union with."""
 
     kinds: ClassVar[tuple[Kind, ...]]
-    """The kinds of LiteralType that values of this family are written for."""
+    """The kinds of LiteralType that values of this family are written for; none if it has the plain form only."""
 
     reads_unions: ClassVar[bool] = False
     """Whether `to_python` wants the union around a literal; else it gets what is inside."""
+
+    reads_serialised: ClassVar[bool] = False
+    """Whether `to_python` gets serialised literals, too; else `from_plain` gets what is in them."""
+
+    reads_annotations: ClassVar[bool] = False
+    """Whether types come with the `Annotated` around them; `handles` never gets it."""
+
+    def claims(self, literal_type: core.LiteralType) -> bool:
+        """Whether no other family writes for that LiteralType, whatever the value's type is."""
+        return False
 
     @abstractmethod
     def handles(self, python_type: Any) -> bool:
@@ -56,12 +72,16 @@ class Converter(ABC):
         """The value of a literal that is neither serialised (see `from_plain`) nor offloaded."""
 
     def to_plain(self, value: Any, python_type: Any, name: str, writer: Writer) -> Any:
-        """The value as it stands inside of a serialised dict."""
+        """The value in its plain form."""
         raise FlyteTypeException(f"{name}: {python_type_text(python_type)} cannot be put into an untyped dict")
 
     def from_plain(self, value: Any, python_type: Any, name: str, reader: Reader) -> Any:
-        """The value out of what a serialised dict holds."""
+        """The value out of its plain form."""
         raise wrong_type(name, python_type_text(python_type), value)
+
+    def json_schema(self, python_type: Any, registry: Registry) -> dict[str, Any]:
+        """The JSON schema of the plain form, worded as flytekit words it; empty is anything."""
+        return {}
 
 
 class Registry:
@@ -69,6 +89,7 @@ class Registry:
 
     def __init__(self, converters: Iterable[Converter]) -> None:
         self._converters = tuple(converters)
+        self._within: tuple[Any, ...] = ()
         self._by_kind: dict[Kind, tuple[Converter, ...]] = {}
         for converter in self._converters:
             for kind in converter.kinds:
@@ -84,8 +105,10 @@ class Registry:
         for converter in self._converters:
             if converter.handles(python_type):
                 return converter
-        why = ": tuples are not Flyte values, use a list" if (get_origin(python_type) or python_type) is tuple else ""
-        raise FlyteTypeException(f"{_prefix(name)}{python_type_text(python_type)} has no Flyte type{why}")
+        raise FlyteTypeException(
+            f"{_prefix(name)}{python_type_text(python_type)} has no Flyte type; "
+            "such values travel as pickles, which are FlytePickle here"
+        )
 
     def for_literal_type(self, literal_type: core.LiteralType, python_type: Any = Any, name: str = "") -> Converter:
         """The converter of a LiteralType.
@@ -101,118 +124,40 @@ class Registry:
         if len(candidates) == 1:
             return candidates[0]
         tag = literal_type.structure.tag if literal_type.structure is not None else ""
+        claiming = [converter for converter in candidates if converter.claims(literal_type)]
         tagged = [converter for converter in candidates if converter.tag == tag]
         fitting = [converter for converter in candidates if converter.handles(python_type)]
-        return (tagged or fitting or candidates)[0]
+        return (claiming or tagged or fitting or candidates)[0]
 
     def literal_type(self, python_type: Any) -> core.LiteralType:
         """The LiteralType of a Python type."""
-        return self.for_type(python_type).literal_type(unwrap(python_type), self)
+        converter = self.for_type(python_type)
+        return converter.literal_type(python_type if converter.reads_annotations else unwrap(python_type), self)
 
     def guess(self, literal_type: core.LiteralType) -> Any:
         """The Python type that a LiteralType is read as."""
         return self.for_literal_type(literal_type).guess(literal_type, self)
 
+    def json_schema(self, python_type: Any) -> dict[str, Any]:
+        """The JSON schema of the plain form of a type.
 
-@dataclass(frozen=True, slots=True)
-class Writer:
-    """Turns values into literals.
-
-    Attributes:
-        registry: where converters are found.
-        strict: whether only values of exactly the expected type will do; unions try this first.
-    """
-
-    registry: Registry
-    strict: bool = False
-
-    def strictly(self) -> Writer:
-        """The same writer, accepting exact types only."""
-        return replace(self, strict=True)
-
-    def literal(self, value: Any, expected: core.LiteralType, hint: Any, name: str) -> core.Literal:
-        """The literal of a value; a literal is taken as it is."""
-        if isinstance(value, core.Literal):
-            return value
-        hint = unwrap(hint)
-        converter = self.registry.for_literal_type(expected, type(value) if hint is Any else hint, name)
-        return converter.to_literal(value, expected, hint, name, self)
-
-    def plain(self, value: Any, python_type: Any, name: str) -> Any:
-        """The value as it stands inside of a serialised dict."""
+        Raises:
+            FlyteTypeException: no converter handles it.
+        """
         python_type = unwrap(python_type)
-        if python_type is Any:
-            return plain.checked(value, name)
-        return self.registry.for_type(python_type, name).to_plain(value, python_type, name, self)
+        return self.for_type(python_type).json_schema(python_type, self)
 
+    def inside(self, python_type: Any) -> Registry:
+        """The same registry, for what a type consists of.
 
-@dataclass(frozen=True, slots=True)
-class Reader:
-    """Turns literals into values.
-
-    Attributes:
-        registry: where converters are found.
-        strict: whether only literals of exactly the type asked for will do; unions try this first.
-    """
-
-    registry: Registry
-    strict: bool = False
-
-    def strictly(self) -> Reader:
-        """The same reader, accepting exact types only."""
-        return replace(self, strict=True)
-
-    def python(self, literal: core.Literal, python_type: Any, name: str) -> Any:
-        """The value of a literal as `python_type`; with Any, as what the literal itself says it is."""
-        python_type = unwrap(python_type)
-        if literal.offloaded_metadata is not None:
-            raise FlyteTypeException(f"{name}: the value is stored outside of the literal (offloaded), fetch it first")
-        if python_type is Any or python_type is object:
-            return self.by_itself(literal, name)
-        converter = self.registry.for_type(python_type, name)
-        if not converter.reads_unions and (inner := in_union(literal)) is not None:
-            return self.python(inner, python_type, name)
-        if plain.is_serialised(literal):
-            return converter.from_plain(plain.load(literal, name), python_type, name, self)
-        return converter.to_python(literal, python_type, name, self)
-
-    def value(self, value: Any, python_type: Any, name: str) -> Any:
-        """A value out of a serialised dict, as `python_type`."""
-        python_type = unwrap(python_type)
-        if python_type is Any or python_type is object:
-            return value
-        return self.registry.for_type(python_type, name).from_plain(value, python_type, name, self)
-
-    def by_itself(self, literal: core.Literal, name: str) -> Any:
-        """The value of a literal whose type nobody knows."""
-        if plain.is_serialised(literal):
-            return plain.load(literal, name)
-        if (collection := literal.collection) is not None:
-            return [self.python(item, Any, f"{name}[{index}]") for index, item in enumerate(collection.literals)]
-        if (entries := literal.map) is not None:
-            return {key: self.python(item, Any, f"{name}[{key!r}]") for key, item in entries.literals.items()}
-        if (scalar := literal.scalar) is not None:
-            if scalar.none_type is not None:
-                return None
-            if scalar.primitive is not None:
-                return which(scalar.primitive, "value")[1]
-            if scalar.union is not None and (inner := scalar.union.value) is not None:
-                stored = scalar.union.type
-                return self.python(inner, Any if stored is None else self.guess_or_any(stored), name)
-        raise FlyteTypeException(f"{name}: reading a literal that holds {literal_kind(literal)} is not supported")
-
-    def guess_or_any(self, literal_type: core.LiteralType) -> Any:
-        """The guessed type; Any if some part of it is of a kind that is not supported, as the value may not be."""
-        try:
-            return self.registry.guess(literal_type)
-        except FlyteTypeException:
-            return Any
-
-
-def in_union(literal: core.Literal) -> core.Literal | None:
-    """The literal inside of a union; None if it is no union."""
-    scalar = literal.scalar
-    return scalar.union.value if scalar is not None and scalar.union is not None else None
+        Raises:
+            FlyteTypeException: the type consists of itself, which neither schemas nor LiteralTypes can say.
+        """
+        if python_type in self._within:
+            raise FlyteTypeException(f"{python_type_text(python_type)} contains itself")
+        inner = copy.copy(self)
+        inner._within = (*self._within, python_type)
+        return inner
 
 
 def _prefix(name: str) -> str:
@@ -238,3 +183,8 @@ def unwrap(python_type: Any) -> Any:
             return type(None)
         else:
             return python_type
+
+
+def annotations_of(python_type: Any) -> tuple[Any, ...]:
+    """What `Annotated` attaches to a type."""
+    return cast("tuple[Any, ...]", python_type.__metadata__) if get_origin(python_type) is Annotated else ()

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from .base import Reader, Registry, Writer
+from .base import Registry
+from .blobs import DirectoryConverter, FileConverter
+from .choices import EnumConverter, LiteralConverter
 from .containers import DictConverter, ListConverter, UnionConverter
-from .scalars import (
-    BoolConverter,
-    DateConverter,
-    DatetimeConverter,
-    EnumConverter,
-    FloatConverter,
-    IntConverter,
-    NoneConverter,
-    StrConverter,
-    TimedeltaConverter,
-)
+from .datasets import DatasetConverter
+from .leaves import TEXTS, AbstractConverter, AnyConverter, BytesConverter, TupleConverter, TypedDictConverter
+from .models import ModelConverter
+from .pickles import PickleConverter
+from .records import DataclassConverter
+from .scalars import BoolConverter, FloatConverter, IntConverter, NoneConverter, StrConverter
+from .times import DateConverter, DatetimeConverter, TimedeltaConverter
 
 REGISTRY = Registry(
     [
@@ -28,12 +26,23 @@ REGISTRY = Registry(
         TimedeltaConverter(),
         BoolConverter(),
         NoneConverter(),
+        LiteralConverter(),
         ListConverter(),
         UnionConverter(),
         DictConverter(),
+        AnyConverter(),
+        # flytekit's handles are dataclasses, too.
+        FileConverter(),
+        DirectoryConverter(),
+        DatasetConverter(),
+        PickleConverter(),
+        ModelConverter(),
+        DataclassConverter(),
+        BytesConverter(),
+        *TEXTS,
+        TupleConverter(),
+        AbstractConverter(),
+        TypedDictConverter(),
     ]
 )
 """Every type that values may have."""
-
-WRITER = Writer(REGISTRY)
-READER = Reader(REGISTRY)

@@ -11,8 +11,10 @@ from typing import Any, TypeVar, Union, cast, get_args, get_origin
 from ..errors import FlyteTypeException, FlyteUserException, FlyteValueException
 from ..idl import core
 from . import plain
-from .base import Converter, Reader, Registry, Writer, in_union, unwrap
+from .base import Converter, Registry, unwrap
+from .reading import Reader, in_union
 from .text import python_type_text, type_text, which, wrong_literal, wrong_type
+from .writing import Writer
 
 C = TypeVar("C")
 T = TypeVar("T")
@@ -61,6 +63,10 @@ class ListConverter(Converter):
         items = _list(value, python_type_text(python_type), name)
         return [reader.value(item, item_type, f"{name}[{index}]") for index, item in enumerate(items)]
 
+    def json_schema(self, python_type: Any, registry: Registry) -> dict[str, Any]:
+        items = registry.json_schema(_item_type(python_type))
+        return {"type": "array", "items": items} if items else {"type": "array"}
+
 
 class DictConverter(Converter):
     """dict[str, T], and dicts without types or with other keys, which are serialised."""
@@ -75,9 +81,7 @@ class DictConverter(Converter):
         key_type, value_type = _entry_types(python_type)
         if key_type is str:
             return core.LiteralType(map_value_type=registry.literal_type(value_type))
-        # flytekit's cache keys and flyteconsole tell the serialisation by this mark.
-        mark = plain.struct_of({"cache-key-metadata": {"serialization-format": plain.MSGPACK}})
-        return core.LiteralType(simple=core.SimpleType.STRUCT, annotation=core.TypeAnnotation(annotations=mark))
+        return core.LiteralType(simple=core.SimpleType.STRUCT, annotation=plain.msgpack_mark())
 
     def guess(self, literal_type: core.LiteralType, registry: Registry) -> Any:
         if literal_type.map_value_type is None:
@@ -122,6 +126,11 @@ class DictConverter(Converter):
             for key, item in _dict(value, python_type_text(python_type), name).items()
         }
 
+    def json_schema(self, python_type: Any, registry: Registry) -> dict[str, Any]:
+        schemas = zip(("propertyNames", "additionalProperties"), _entry_types(python_type), strict=True)
+        found = {name: registry.json_schema(kind) for name, kind in schemas}
+        return {"type": "object", **{name: schema for name, schema in found.items() if schema}}
+
 
 class UnionConverter(Converter):
     """Union and Optional."""
@@ -152,7 +161,8 @@ class UnionConverter(Converter):
 
         def write(choice: tuple[core.LiteralType, Any], strict: bool) -> core.Literal:
             variant, variant_hint = choice
-            inner = (writer.strictly() if strict else writer).literal(value, variant, variant_hint, name)
+            with writer.uploads.attempt():
+                inner = (writer.strictly() if strict else writer).literal(value, variant, variant_hint, name)
             return core.Literal(scalar=core.Scalar(union=core.Union(value=inner, type=variant)))
 
         return _choose(
@@ -176,7 +186,8 @@ class UnionConverter(Converter):
 
     def to_plain(self, value: Any, python_type: Any, name: str, writer: Writer) -> Any:
         def write(member: Any, strict: bool) -> Any:
-            return (writer.strictly() if strict else writer).plain(value, member, name)
+            with writer.uploads.attempt():
+                return (writer.strictly() if strict else writer).plain(value, member, name)
 
         return _choose(
             get_args(python_type),
@@ -188,7 +199,8 @@ class UnionConverter(Converter):
 
     def from_plain(self, value: Any, python_type: Any, name: str, reader: Reader) -> Any:
         def read(member: Any, strict: bool) -> Any:
-            return (reader.strictly() if strict else reader).value(value, member, name)
+            one = reader.raising()
+            return (one.strictly() if strict else one).value(value, member, name)
 
         return _choose(
             get_args(python_type),
@@ -198,13 +210,16 @@ class UnionConverter(Converter):
             lambda: wrong_type(name, python_type_text(python_type), value),
         )
 
+    def json_schema(self, python_type: Any, registry: Registry) -> dict[str, Any]:
+        return {"anyOf": [registry.json_schema(member) for member in get_args(python_type)]}
+
 
 def _choose(
     choices: Iterable[C],
     attempt: Callable[[C, bool], T],
     strict: bool,
     name: str,
-    error: Callable[[], FlyteTypeException],
+    error: Callable[[], FlyteUserException],
     *,
     unique: bool = False,
 ) -> T:
@@ -274,10 +289,10 @@ def _tagged(member: Any, registry: Registry) -> core.LiteralType:
     return variant
 
 
-def essence(literal_type: core.LiteralType) -> core.LiteralType:
-    """The type alone, without metadata, annotation and tag."""
+def essence(literal_type: core.LiteralType) -> tuple[core.LiteralType, str]:
+    """The type alone, without metadata, annotation and tag; and its name, which tells dataclasses apart."""
     field, value = which(literal_type, "type")
-    return core.LiteralType(**{field: value}) if field else core.LiteralType()
+    return core.LiteralType(**{field: value}) if field else core.LiteralType(), type_text(literal_type)
 
 
 def _item_type(python_type: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -10,7 +11,7 @@ import msgspec
 from ..errors import FlyteDecodeError, FlyteTypeException, FlyteValueException
 from ..idl import core
 from ..idl.google import protobuf
-from .text import which
+from .text import PICKLE_REFUSED, which
 
 MSGPACK = "msgpack"
 """The tag that says how the bytes of a `Scalar.binary` are to be read."""
@@ -22,13 +23,23 @@ def is_serialised(literal: core.Literal) -> bool:
     return scalar is not None and (scalar.binary is not None or scalar.generic is not None)
 
 
+def pickle_uri(literal: core.Literal) -> str | None:
+    """Where the pickle of a dict is that its task could not serialise; None if the literal is none."""
+    scalar = literal.scalar
+    if scalar is None or scalar.generic is None or literal.metadata.get("format") != "pickle":
+        return None
+    uri = scalar.generic.fields.get("pickle_file")
+    return (uri.string_value if uri is not None else None) or ""
+
+
 def load(literal: core.Literal, name: str) -> Any:
     """The lists, dicts and plain values that a serialised literal holds.
 
     Numbers of a Struct are floats: that is all it can hold.
 
     Raises:
-        FlyteTypeException: a format that is not supported, pickle among them.
+        FlyteTypeException: a format that is not supported.
+        FlyteValueException: it is a pickle.
         FlyteDecodeError: the bytes are not what their tag says.
     """
     scalar = literal.scalar
@@ -41,9 +52,9 @@ def load(literal: core.Literal, name: str) -> Any:
         except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
             raise FlyteDecodeError(f"{name}: not valid msgpack: {error}") from error
     assert scalar.generic is not None
-    if literal.metadata.get("format") == "pickle":
-        raise FlyteTypeException(f"{name}: the value is a pickle; loading one runs code of whoever wrote it")
-    return _struct(scalar.generic)
+    if pickle_uri(literal) is not None:
+        raise FlyteValueException(f"{name}: {PICKLE_REFUSED}")
+    return dict_of(scalar.generic)
 
 
 def dump(value: Any) -> core.Literal:
@@ -92,14 +103,15 @@ def utf8(value: str, name: str) -> str:
     return text
 
 
-def _struct(struct: protobuf.Struct) -> dict[str, Any]:
+def dict_of(struct: protobuf.Struct) -> dict[str, Any]:
+    """What a Struct holds."""
     return {key: _value(value) for key, value in struct.fields.items()}
 
 
 def _value(value: protobuf.Value) -> Any:
     match which(value, "kind"):
         case "struct_value", inner:
-            return _struct(inner)
+            return dict_of(inner)
         case "list_value", inner:
             return [_value(item) for item in inner.values]
         case "null_value", _:
@@ -108,6 +120,31 @@ def _value(value: protobuf.Value) -> Any:
             return inner
 
 
-def struct_of(entries: dict[str, Any]) -> protobuf.Struct:
-    """The Struct of a dict of texts, numbers, truth values and dicts of them."""
-    return protobuf.Struct.from_dict(entries)
+def struct_of(entries: Mapping[str, Any]) -> protobuf.Struct:
+    """The Struct of a dict of what JSON knows."""
+    return protobuf.Struct(fields={key: _value_of(item) for key, item in entries.items()})
+
+
+def _value_of(value: Any) -> protobuf.Value:
+    match value:
+        case None:
+            return protobuf.Value(null_value=protobuf.NullValue.NULL_VALUE)
+        case bool():
+            return protobuf.Value(bool_value=value)
+        case int() | float():
+            return protobuf.Value(number_value=float(value))
+        case str():
+            return protobuf.Value(string_value=str.__str__(value))
+        case Mapping():
+            return protobuf.Value(struct_value=struct_of(cast("Mapping[str, Any]", value)))
+        case list() | tuple():
+            items = [_value_of(item) for item in cast("Sequence[Any]", value)]
+            return protobuf.Value(list_value=protobuf.ListValue(values=items))
+        case _:
+            raise FlyteTypeException(f"{type(value).__name__} is nothing that JSON knows")
+
+
+def msgpack_mark() -> core.TypeAnnotation:
+    """What tells flytekit's cache keys and flyteconsole how values of a type are serialised."""
+    mark = struct_of({"cache-key-metadata": {"serialization-format": MSGPACK}})
+    return core.TypeAnnotation(annotations=mark)

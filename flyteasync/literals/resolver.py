@@ -9,6 +9,9 @@ from typing import Any, TypeVar, cast, overload
 from ..errors import FlyteValueException
 from ..idl import core
 from .convert import given_literal, to_literal, to_python
+from .json import json_of
+from .reading import naming
+from .store import Access
 from .text import literal_text
 from .types import literal_type
 
@@ -32,6 +35,8 @@ class LiteralsResolver(MutableMapping[str, Any]):
         literals: dict[str, core.Literal],
         variable_map: dict[str, core.Variable] | None = None,
         ctx: Any = None,
+        *,
+        access: Access | None = None,
     ) -> None:
         """Make a resolver.
 
@@ -39,6 +44,8 @@ class LiteralsResolver(MutableMapping[str, Any]):
             literals: literal by name.
             variable_map: the variables of the interface they belong to; without it a literal itself tells its type.
             ctx: not used; there for callers of flytekit, whose contexts have no counterpart here.
+            access: what files and datasets are read through, and whether pickles may be read; without it handles read
+                nothing.
 
         Raises:
             FlyteValueException: `literals` is None.
@@ -47,6 +54,7 @@ class LiteralsResolver(MutableMapping[str, Any]):
             raise FlyteValueException("a LiteralsResolver needs literals, got None")
         self._literals = dict(literals)
         self._variable_map = variable_map
+        self._access = access
         self._type_hints: dict[str, Any] = {}
         # Values by name: as last read with a type, and as read without one.
         self._typed: dict[str, Any] = {}
@@ -112,7 +120,7 @@ class LiteralsResolver(MutableMapping[str, Any]):
             return self._typed[attr]
         if attr not in self._guessed:
             hint = self._type_hints.get(attr)
-            self._guessed[attr] = to_python(self._literals[attr], hint, expected=self._declared_type(attr), name=attr)
+            self._guessed[attr] = self._convert(attr, hint)
         return self._guessed[attr]
 
     def as_python_native(self, python_interface: Any) -> Any:
@@ -138,9 +146,26 @@ class LiteralsResolver(MutableMapping[str, Any]):
                 raise FlyteValueException(self._missing(name))
         return tuple(values[name] for name in outputs)
 
+    def to_json(self) -> dict[str, Any]:
+        """All the values as JSON knows them, by name; costs no conversion to Python types.
+
+        Points in time are texts in ISO 8601, durations seconds, bytes base 64; files, directories and datasets are
+        objects with their URI; numbers that JSON does not have are the texts "NaN", "Infinity" and "-Infinity". The
+        interface's `json_schema` describes them.
+
+        Raises:
+            FlyteTypeException: a value that was not fetched, or of a kind that is not known.
+            FlyteDecodeError: bytes that are not in the format that they claim.
+        """
+        values: dict[str, Any] = {}
+        for name, literal in self._literals.items():
+            with naming(name):
+                values[name] = json_of(literal, name)
+        return values
+
     def copy(self) -> LiteralsResolver:
         """Another resolver of the same literals, which keeps what was converted."""
-        twin = LiteralsResolver(self._literals, self._variable_map)
+        twin = LiteralsResolver(self._literals, self._variable_map, access=self._access)
         twin._type_hints = dict(self._type_hints)
         twin._typed, twin._guessed, twin._by_type = dict(self._typed), dict(self._guessed), dict(self._by_type)
         return twin
@@ -218,8 +243,8 @@ class LiteralsResolver(MutableMapping[str, Any]):
         return f"LiteralsResolver({values})"
 
     def __getstate__(self) -> dict[str, Any]:
-        # What can be converted again does not travel: guessed enums cannot be pickled.
-        return {**self.__dict__, "_guessed": {}, "_by_type": {}}
+        # What can be converted again does not travel: guessed classes cannot be pickled. Nor do connections.
+        return {**self.__dict__, "_guessed": {}, "_by_type": {}, "_access": None}
 
     def _read_as(self, name: str, as_type: Any) -> Any:
         """The value as that type; kept, unless the type cannot be told apart from others."""
@@ -228,10 +253,14 @@ class LiteralsResolver(MutableMapping[str, Any]):
             if key in self._by_type:
                 self._typed[name] = self._by_type[key]
                 return self._typed[name]
-        value = self._typed[name] = to_python(self._literals[name], as_type, name=name)
+        value = self._typed[name] = self._convert(name, as_type)
         with suppress(TypeError):
             self._by_type[key] = value
         return value
+
+    def _convert(self, name: str, as_type: Any) -> Any:
+        expected = self._declared_type(name)
+        return to_python(self._literals[name], as_type, expected=expected, name=name, access=self._access)
 
     def _declared_type(self, name: str) -> core.LiteralType | None:
         """What the interface says of a name; None if it is not known."""

@@ -9,7 +9,8 @@ from typing import Any, Union, get_args, get_origin
 import betterproto2
 
 from ..codec import Message
-from ..errors import FlyteTypeException
+from ..config import without_query
+from ..errors import FlyteDecodeError, FlyteTypeException, FlyteUserException, FlyteValueException
 from ..idl import core
 from ..idl.google import protobuf
 
@@ -48,6 +49,14 @@ _SCALAR = {
 }
 
 _LITERAL = {"collection": "list", "map": "dict", "offloaded_metadata": "offloaded"}
+
+PICKLE_FORMAT = "PythonPickle"
+"""The format of the blobs that hold pickles."""
+
+PICKLE_REFUSED = (
+    "the value is a pickle, and loading one runs code chosen by whoever wrote it: ask for it with "
+    "as_type=FlytePickle and `await` its `load()`, or make the remote with allow_pickle=True"
+)
 
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = 60
@@ -141,13 +150,24 @@ def wrong_type(name: str, expected: str, value: Any) -> FlyteTypeException:
     return FlyteTypeException(f"{name}: expected {expected}, got {got}{hint}")
 
 
-def wrong_literal(name: str, expected: str, literal: core.Literal) -> FlyteTypeException:
+def wrong_literal(name: str, expected: str, literal: core.Literal) -> FlyteUserException:
     """The error for a literal that cannot be read as the type asked for."""
+    blob = literal.scalar.blob if literal.scalar is not None else None
+    kind = blob.metadata.type if blob is not None and blob.metadata is not None else None
+    if kind is not None and kind.format == PICKLE_FORMAT:
+        return FlyteValueException(f"{name}: {PICKLE_REFUSED}")
     return FlyteTypeException(f"{name}: expected {expected}, got a literal that holds {literal_kind(literal)}")
 
 
 def literal_text(literal: core.Literal) -> str:
     """The literal in a few words, however large it is: a primitive's value, else its kind and size."""
+    try:
+        return _literal_text(literal)
+    except FlyteDecodeError:
+        return "<malformed>"
+
+
+def _literal_text(literal: core.Literal) -> str:
     if (scalar := literal.scalar) is not None:
         return _scalar_text(scalar)
     if literal.collection is not None:
@@ -171,8 +191,7 @@ def _scalar_text(scalar: core.Scalar) -> str:
         case "union":
             return literal_text(value.value) if value.value is not None else "<empty union>"
         case "blob" | "structured_dataset" | "schema":
-            # What follows the path may be a signature.
-            return f"<{_SCALAR[name]} {short_repr(value.uri.partition('?')[0])}>"
+            return f"<{_SCALAR[name]} {short_repr(without_query(value.uri))}>"
         case "":
             return "<empty>"
         case _:

@@ -23,7 +23,8 @@ def literal_type(python_type: Any) -> core.LiteralType:
 def guess_type(literal_type: core.LiteralType) -> Any:
     """The Python type that values of a LiteralType are read as where nobody names one.
 
-    An enum, of which only the values are known, becomes an Enum class made for the purpose.
+    An enum, of which only the values are known, becomes an Enum class made for the purpose; a dataclass or pydantic
+    model, of which only the schema is known, a dataclass. Equal schemas give the same class.
 
     Raises:
         FlyteTypeException: values of that type are not supported.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..config import Config
 from ..errors import FlyteInvalidInputException
 from ..idl.services import AdminService
+from ..literals import Access
 from ..rpc import CallOptions, RpcCaller
 from ..watcher import Name, Watcher
 from .connection import Connection, Connector
@@ -19,6 +20,7 @@ class RemoteBase:
     _options: CallOptions
     _default_project: str | None
     _default_domain: str | None
+    _access: Access
 
     @property
     def config(self) -> Config:
@@ -44,6 +46,11 @@ class RemoteBase:
     def watcher(self) -> Watcher:
         """The poller that serves all waits of the connection."""
         return self._connection.watcher
+
+    @property
+    def access(self) -> Access:
+        """What values are read through that are not in messages, and whether pickles may be loaded."""
+        return self._access
 
     def console_url(self, name: Name) -> str:
         """Where Flyte's console shows an execution."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..deadline import Duration, seconds
-from ..entities import FlyteLaunchPlan
-from ..entities.base import text_of
+from ..entities import EntityKey, FlyteLaunchPlan
 from ..errors import FlyteRemoteClosed, FlyteWrongLoop
 from ..idl import core
 from ..rpc import CallLimiter, CallOptions, CallStats, RetryBudget, RpcCaller, TokenSource
@@ -28,35 +28,40 @@ class PlanCache:
     """The launch plans that were fetched last; a registered version never changes."""
 
     def __init__(self) -> None:
-        self._plans: OrderedDict[str, FlyteLaunchPlan] = OrderedDict()
+        self._plans: OrderedDict[EntityKey, FlyteLaunchPlan] = OrderedDict()
 
     def get(self, identifier: core.Identifier) -> FlyteLaunchPlan | None:
         """The launch plan of that identifier, if it is remembered."""
-        plan = self._plans.get(text_of(identifier))
+        plan = self._plans.get(EntityKey.of(identifier))
         if plan is not None:
-            self._plans.move_to_end(text_of(identifier))
+            self._plans.move_to_end(EntityKey.of(identifier))
         return plan
 
     def put(self, plan: FlyteLaunchPlan) -> None:
         """Remember a launch plan."""
-        self._plans[text_of(plan.id)] = plan
+        self._plans[EntityKey.of(plan.id)] = plan
         while len(self._plans) > PLANS_KEPT:
             self._plans.popitem(last=False)
 
 
 @dataclass
 class Connection:
-    """What belongs to one event loop."""
+    """What belongs to one event loop of one process."""
 
     loop: weakref.ref[asyncio.AbstractEventLoop]
     transport: Transport
     caller: RpcCaller
     watcher: Watcher
     plans: PlanCache = field(default_factory=PlanCache)
+    process: int = field(default_factory=os.getpid)
 
     async def aclose(self, grace: float) -> None:
         """Fail all waits, then close the transport, giving calls under way so many seconds."""
-        await self.watcher.aclose()
+        try:
+            await self.watcher.aclose()
+        except BaseException:
+            await self.transport.aclose(0)
+            raise
         await self.transport.aclose(grace)
 
 
@@ -74,9 +79,11 @@ class Connector:
         self.options = options
         self.stats = CallStats()
         self._make_transport = make_transport
+        CallLimiter(max_concurrent_rpcs)  # refuses now what would fail at the first call
         self._max_concurrent_rpcs = max_concurrent_rpcs
         self._tokens = tokens
         self._connection: Connection | None = None
+        self._inherited: Connection | None = None
         self._closed = False
 
     @property
@@ -95,11 +102,12 @@ class Connector:
         Raises:
             FlyteRemoteClosed: after `aclose`.
             FlyteWrongLoop: the connection belongs to another loop, which is still open.
+            FlyteUsageError: this process is a fork that the transport does not survive.
         """
         if self._closed:
             raise FlyteRemoteClosed("the remote is closed")
         running = asyncio.get_running_loop()
-        connection = self._connection
+        connection = self._own()
         if connection is not None:
             loop = connection.loop()
             if loop is running:
@@ -109,6 +117,13 @@ class Connector:
                     "this FlyteRemote is in use by another event loop: make one remote a loop, or close this one first"
                 )
         self._connection = self._connect(running)
+        return self._connection
+
+    def _own(self) -> Connection | None:
+        """The connection, unless it came from the parent of a fork: that one is neither used nor let go of."""
+        connection = self._connection
+        if connection is not None and connection.process != os.getpid():
+            self._inherited, self._connection = connection, None
         return self._connection
 
     def _connect(self, loop: asyncio.AbstractEventLoop) -> Connection:
@@ -127,7 +142,7 @@ class Connector:
         """Close for good; see `FlyteRemote.aclose`."""
         wait = seconds(grace, "grace")
         self._closed = True
-        connection, self._connection = self._connection, None
+        connection, self._connection = self._own(), None
         if connection is None:
             return
         loop = connection.loop()

@@ -41,7 +41,7 @@ class Fetching(RemoteBase):
         compiled = task.closure.compiled_task if task.closure is not None else None
         if compiled is None or compiled.template is None:
             raise FlyteSystemException(f"the server shows task {wanted.name} without its template")
-        return FlyteTask(compiled.template)
+        return FlyteTask.promote_from_model(compiled.template)
 
     async def fetch_workflow(
         self,
@@ -128,7 +128,7 @@ class Fetching(RemoteBase):
             model = await self.admin.get_launch_plan(admin.ObjectGetRequest(id=wanted))
             if model.spec is None:
                 raise FlyteSystemException(f"the server shows launch plan {wanted.name} without its spec")
-            plan = FlyteLaunchPlan(model.id or wanted, model.spec, model.closure)
+            plan = FlyteLaunchPlan.promote_from_model(model.id or wanted, model.spec, closure=model.closure)
             plans.put(plan)
         return plan
 

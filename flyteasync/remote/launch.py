@@ -9,91 +9,43 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, cast
 
-from .. import codec
 from ..deadline import Deadline
-from ..entities import Entity, FlyteLaunchPlan, FlyteTask, FlyteWorkflow, TypedInterface
+from ..entities import Entity, FlyteLaunchPlan, FlyteTask, FlyteWorkflow, LazyEntity, TypedInterface
 from ..errors import (
     FlyteConcurrencyLimitReached,
     FlyteEntityAlreadyExistsException,
     FlyteEntityNotExistException,
     FlyteError,
     FlyteInvalidInputException,
-    FlyteTypeException,
 )
 from ..executions import FlyteWorkflowExecution
 from ..idl import admin, core
-from ..literals import literal_map
-from ..rpc.retry import AMBIGUOUS, Again, repeat
+from ..literals import convert
+from ..rpc.retry import AMBIGUOUS, Again, Kind, may_repeat, repeat
 from ..watcher import Name
 from .fetch import Fetching
+from .launch_request import (
+    OnConflict,
+    Target,
+    check_arguments,
+    check_entity,
+    check_given,
+    check_options,
+    differences,
+    entity_of,
+    environment,
+    target_of,
+)
 from .names import check_name, generate_name
 
 logger = logging.getLogger(__name__)
-
-OnConflict = Literal["same", "adopt", "raise"]
-"""What becomes of an execution that has the caller's name already: see `FlyteRemote.execute`."""
 
 CREATION_RACES = 3
 """So often, a first launch of a task may lose against another one's creation of what both need."""
 
 _LIMIT_REACHED = "concurrency limit"
-
-
-@dataclass(frozen=True)
-class Target:
-    """What is launched.
-
-    Attributes:
-        id: the launch plan or task.
-        interface: the types of inputs and outputs.
-        required: the inputs that have no default.
-    """
-
-    id: core.Identifier
-    interface: TypedInterface
-    required: frozenset[str]
-
-
-def target_of(entity: FlyteLaunchPlan | FlyteTask) -> Target:
-    """How to launch an entity."""
-    if isinstance(entity, FlyteTask):
-        return Target(entity.id, entity.interface, frozenset(entity.interface.inputs))
-    required = (name for name, parameter in entity.parameters.items() if parameter.required)
-    return Target(entity.id, entity.interface, frozenset(required))
-
-
-def convert_inputs(target: Target, inputs: Mapping[str, Any], type_hints: Mapping[str, type] | None) -> core.LiteralMap:
-    """The inputs as literals.
-
-    Raises:
-        FlyteValueException: an input that the entity does not have.
-        FlyteTypeException: a value of another type than declared.
-        FlyteInvalidInputException: a required input is missing.
-    """
-    literals = literal_map(inputs, target.interface.inputs, type_hints=type_hints)
-    missing = sorted(target.required - literals.literals.keys())
-    if missing:
-        raise FlyteInvalidInputException(
-            f"{target.id.name} needs the input{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
-        )
-    return literals
-
-
-def differences(wanted: admin.ExecutionCreateRequest, found: admin.Execution, inputs: core.LiteralMap) -> list[str]:
-    """In what an execution differs from the one that was to be launched; empty if it is the same."""
-    launched = found.spec.launch_plan if found.spec is not None else None
-    asked = wanted.spec.launch_plan if wanted.spec is not None else None
-    result = [] if launched == asked else ["the entity"]
-    given = wanted.inputs.literals if wanted.inputs is not None else {}
-    for name, literal in given.items():
-        other = inputs.literals.get(name)
-        # NaN is not equal to itself, but its bytes are.
-        if other is None or (other != literal and codec.encode(other) != codec.encode(literal)):
-            result.append(f"the input {name}")
-    return result
 
 
 class Launching(Fetching):
@@ -146,15 +98,19 @@ class Launching(Fetching):
             The execution, with its id and spec; how far it is comes with the first `sync` or `wait`.
 
         Raises:
-            FlyteValueException: an unknown input.
-            FlyteTypeException: an input of the wrong type, or an entity that cannot be launched.
+            FlyteValueException: an unknown input, or one that the launch plan fixes.
+            FlyteTypeException: an input or option of the wrong type, or an entity that cannot be launched.
             FlyteInvalidInputException: a missing input, a bad name, both name and prefix; or the server's refusal.
             FlyteEntityAlreadyExistsException: the name is taken, by something else or with on_conflict="raise".
             FlyteConcurrencyLimitReached: the launch plan allows no further execution now.
         """
-        target = await self._target(entity)
-        literals = convert_inputs(target, inputs or {}, type_hints)
-        name = self._name_of(target, project, domain, execution_name, execution_name_prefix)
+        check_arguments(inputs, on_conflict)
+        check_options(envs, tags, cluster_pool)
+        launched = check_entity(await cast("LazyEntity[Any]", entity) if isinstance(entity, LazyEntity) else entity)
+        name = self._name_of(launched.id, project, domain, execution_name, execution_name_prefix)
+        literals = convert(inputs or {}, launched.interface.inputs, type_hints=type_hints).complete()
+        target = await self._target(launched)
+        check_given(target, literals)
         request = admin.ExecutionCreateRequest(
             project=name.project,
             domain=name.domain,
@@ -165,104 +121,123 @@ class Launching(Fetching):
                 metadata=admin.ExecutionMetadata(mode=admin.ExecutionMetadataExecutionMode.MANUAL),
                 overwrite_cache=bool(overwrite_cache),
                 interruptible=interruptible,
-                envs=_envs(envs),
+                envs=environment(envs),
                 tags=list(tags or ()),
                 cluster_assignment=admin.ClusterAssignment(cluster_pool_name=cluster_pool) if cluster_pool else None,
             ),
         )
-        await self._launch(request, name, on_conflict if execution_name is not None else None)
+        found = await self._launch(request, name, on_conflict if execution_name is not None else None)
+        same = found is None or entity_of(found) == target.id
         execution = FlyteWorkflowExecution(
-            type_hints, self, id=name.identifier(), spec=request.spec, interface=target.interface, existing=True
+            type_hints,
+            self,
+            id=name.identifier(),
+            spec=request.spec if found is None else found.spec,
+            interface=target.interface if same else None,
+            existing=True,
         )
         return await execution.wait() if wait else execution
 
-    async def _target(self, entity: Entity) -> Target:
-        match entity:
-            case FlyteLaunchPlan() | FlyteTask():
-                return target_of(entity)
-            case FlyteWorkflow():
-                identifier = core.Identifier(
-                    resource_type=core.ResourceType.LAUNCH_PLAN,
-                    project=entity.id.project,
-                    domain=entity.id.domain,
-                    name=entity.id.name,
-                    version=entity.id.version,
-                )
-                plan = target_of(await self._launch_plan(identifier))
-                return Target(plan.id, TypedInterface(plan.interface.inputs, entity.interface.outputs), plan.required)
-            case _:
-                raise FlyteTypeException(
-                    f"only a fetched launch plan, workflow or task can be launched, not {type(entity).__name__}"
-                )
+    async def _target(self, entity: FlyteLaunchPlan | FlyteWorkflow | FlyteTask) -> Target:
+        if not isinstance(entity, FlyteWorkflow):
+            return target_of(entity)
+        identifier = core.Identifier(
+            resource_type=core.ResourceType.LAUNCH_PLAN,
+            project=entity.id.project,
+            domain=entity.id.domain,
+            name=entity.id.name,
+            version=entity.id.version,
+        )
+        plan = target_of(await self._launch_plan(identifier))
+        return Target(plan.id, TypedInterface(plan.interface.inputs, entity.interface.outputs), plan.required)
 
     def _name_of(
-        self, target: Target, project: str | None, domain: str | None, name: str | None, prefix: str | None
+        self, entity: core.Identifier, project: str | None, domain: str | None, name: str | None, prefix: str | None
     ) -> Name:
         if name is not None and prefix is not None:
             raise FlyteInvalidInputException("give either execution_name or execution_name_prefix, not both")
         return Name(
-            project or self._default_project or target.id.project,
-            domain or self._default_domain or target.id.domain,
+            project or self._default_project or entity.project,
+            domain or self._default_domain or entity.domain,
             generate_name(prefix) if name is None else check_name(name),
         )
 
-    async def _launch(self, request: admin.ExecutionCreateRequest, name: Name, on_conflict: OnConflict | None) -> None:
-        """Have the execution exist; on_conflict is None for a generated name, which nobody else can have taken."""
+    async def _launch(
+        self, request: admin.ExecutionCreateRequest, name: Name, on_conflict: OnConflict | None
+    ) -> admin.Execution | None:
+        """Have the execution exist; returns it if it had to be looked for.
+
+        on_conflict is None for a generated name, which nobody else can have taken.
+        """
         until = Deadline.after(self._options.timeout)
         if on_conflict is not None:
             taken = await self._find(name, until)
             if taken is not None:
                 await self._accept(request, name, taken, on_conflict, until)
-                return
+                return taken
         met = await self._create(request, name, until)
         if met is not None and on_conflict is not None:
             # It was not there a moment ago: ours, unless another process launched the same name at the same time.
             await self._accept(request, name, met, "same" if on_conflict == "raise" else on_conflict, until)
+        return met
 
     async def _create(
         self, request: admin.ExecutionCreateRequest, name: Name, until: Deadline
     ) -> admin.Execution | None:
         """Send CreateExecution until it is known that the execution exists; returns it if it had to be looked for."""
-        races = 0
 
-        async def attempt(_: int) -> admin.Execution | None:
-            nonlocal races
-            try:
-                await self.admin.create_execution(request, deadline=until)
-                return None
-            except FlyteEntityAlreadyExistsException as error:
-                found = await self._find(name, until)
-                if found is not None:
-                    return found
-                if _LIMIT_REACHED in str(error):
-                    raise FlyteConcurrencyLimitReached(
-                        str(error), method=error.method, status=error.status, identifier=str(name)
-                    ) from None
-                races += 1
-                if races > CREATION_RACES:
-                    raise
-                raise Again(error) from None
-            except FlyteError as error:
-                if error.status not in AMBIGUOUS:
-                    raise
-                found = await self._find(name, until)
-                if found is not None:
-                    logger.info("execution %s was created, though its reply was lost", name)
-                    return found
-                raise Again(error) from None
+        async def attempt(number: int) -> admin.Execution | None:
+            return await self._create_once(request, name, until, number)
 
         try:
             return await attempt(1)
         except Again as failed:
-            caller = self._caller
-            return await repeat(
-                attempt,
-                failed,
-                what=f"launch of {name}",
-                until=until,
-                policy=caller.options.retry,
-                budget=caller.budget,
-            )
+            budget = self._caller.budget
+            what, policy = f"launch of {name}", self._options.retry
+            return await repeat(attempt, failed, what=what, until=until, policy=policy, budget=budget)
+
+    async def _create_once(
+        self, request: admin.ExecutionCreateRequest, name: Name, until: Deadline, number: int
+    ) -> admin.Execution | None:
+        """Send CreateExecution and find out what became of it; raises Again if it may be sent once more."""
+        most = self._options.retry.max_attempts
+        try:
+            await self.admin.create_execution(request, deadline=until)
+            return None
+        except FlyteEntityAlreadyExistsException as error:
+            found = await self._find(name, until)
+            if found is not None:
+                return found
+            if _LIMIT_REACHED in str(error):
+                raise FlyteConcurrencyLimitReached(
+                    str(error), method=error.method, status=error.status, identifier=str(name)
+                ) from None
+            if number > CREATION_RACES or number == most:
+                raise
+            raise Again(error) from None
+        except FlyteError as error:
+            if error.status is None or error.status not in AMBIGUOUS:
+                raise
+            found = await self._verify(name, until, error)
+            if found is not None:
+                return found
+            # That it does not exist is known now, and repeating it as good as beginning.
+            if not may_repeat(Kind.REPEATABLE, error.status, number, most):
+                raise
+            raise Again(error) from None
+
+    async def _verify(self, name: Name, until: Deadline, failure: FlyteError) -> admin.Execution | None:
+        """Look for an execution whose creation may have succeeded in spite of the failure."""
+        try:
+            found = await self._find(name, until)
+        except FlyteError as unanswered:
+            if unanswered.status not in AMBIGUOUS:
+                raise
+            failure.add_note(f"whether execution {name} was created is not known: {unanswered}")
+            raise failure from None
+        if found is not None:
+            logger.info("execution %s was created, though its reply was lost", name)
+        return found
 
     async def _find(self, name: Name, until: Deadline) -> admin.Execution | None:
         try:
@@ -293,9 +268,3 @@ class Launching(Fetching):
             )
         if differs:
             logger.warning("adopted execution %s, which differs in %s", name, ", ".join(differs))
-
-
-def _envs(envs: Mapping[str, str] | None) -> admin.Envs | None:
-    if not envs:
-        return None
-    return admin.Envs(values=[core.KeyValuePair(key=key, value=value) for key, value in envs.items()])

@@ -6,18 +6,19 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
 import anyio
 
 from ..config import Config, parse_endpoint
 from ..deadline import Duration, seconds
-from ..errors import FlyteInvalidInputException
 from ..idl import admin
+from ..literals import Access, Store
 from ..rpc import CallOptions, CallStats, RetryPolicy, TokenSource
-from ..transport import GrpcAioTransport, Transport, TransportOptions
+from ..storage import Storage
+from ..transport import Transport, TransportName, TransportOptions, check_name, make_transport
 from .connection import Connector
-from .launch import Launching
+from .many import Many
 
 MAX_CONCURRENT_RPCS = 200
 
@@ -38,7 +39,7 @@ class Readiness:
     latency: float
 
 
-class FlyteRemote(Launching):
+class FlyteRemote(Many):
     """A Flyte backend, seen from an async program.
 
     Constructing one opens nothing, starts nothing and warns about nothing; the connection is made by the first call,
@@ -51,10 +52,12 @@ class FlyteRemote(Launching):
         default_project: str | None = None,
         default_domain: str | None = None,
         *,
-        transport: Literal["grpc_aio"] = "grpc_aio",
+        transport: TransportName = "grpc_aio",
         options: CallOptions | None = None,
         max_concurrent_rpcs: int = MAX_CONCURRENT_RPCS,
         tokens: TokenSource | None = None,
+        storage: Store | None = None,
+        allow_pickle: bool | None = None,
     ) -> None:
         """Describe the backend; no I/O.
 
@@ -62,24 +65,27 @@ class FlyteRemote(Launching):
             config: where the backend is, and how to talk to it.
             default_project: the project of calls that name none.
             default_domain: the domain of calls that name none.
-            transport: what carries the calls.
+            transport: what carries the calls: `grpc_aio`, or `grpclib`, which is pure Python and survives a fork.
             options: time limits, retries and metadata of every call; 10 s an attempt and 60 s in all if not given.
             max_concurrent_rpcs: calls in flight at the most; the rest queue.
             tokens: where bearer tokens come from; none are sent without.
+            storage: reads files, datasets and values too large for messages; made of the configuration if not given.
+            allow_pickle: read pickled values without being asked for each; loading one runs code chosen by whoever
+                wrote it. None goes by the environment variable `FLYTE_SDK_ALLOW_PICKLE`.
 
         Raises:
             FlyteInvalidInputException: an endpoint or option that cannot be.
         """
-        if transport != "grpc_aio":
-            raise FlyteInvalidInputException(f"there is no transport {transport!r}; choose 'grpc_aio'")
+        check_name(transport)
         self._config = config
         self._default_project = default_project
         self._default_domain = default_domain
         self._options = options or CallOptions()
+        self._access = Access(storage if storage is not None else Storage(config.data_config), allow_pickle)
         settings = _transport_options(config)
 
         def connect() -> Transport:
-            return GrpcAioTransport(settings)
+            return make_transport(transport, settings)
 
         self._connector = Connector(connect, self._options, max_concurrent_rpcs=max_concurrent_rpcs, tokens=tokens)
 
@@ -89,7 +95,7 @@ class FlyteRemote(Launching):
         timeout: Duration | None = None,
         attempt_timeout: Duration | None = None,
         retry: RetryPolicy | None = None,
-        metadata: Mapping[str, str] | None = None,
+        metadata: Mapping[str, str | bytes] | None = None,
         token: str | None = None,
     ) -> Self:
         """A view of this remote whose calls have other options; it shares connection and poller, and costs nothing.
@@ -98,11 +104,12 @@ class FlyteRemote(Launching):
             timeout: seconds or a timedelta for each call with its retries.
             attempt_timeout: seconds or a timedelta for each attempt.
             retry: how to repeat; `RetryPolicy(max_attempts=1)` switches it off.
-            metadata: sent with every call, in addition to what this remote sends: request ids, tenants.
+            metadata: sent with every call, in addition to what this remote sends: request ids, tenants. Values are
+                ASCII text, or bytes under a name that ends in `-bin`.
             token: a bearer token to send, for example that of the user on whose behalf a service acts.
 
         Raises:
-            FlyteInvalidInputException: a negative or not-a-number duration.
+            FlyteInvalidInputException: a negative or not-a-number duration, metadata or a token that cannot be sent.
         """
         options = self._options
         if timeout is not None:
@@ -112,7 +119,7 @@ class FlyteRemote(Launching):
         if retry is not None:
             options = replace(options, retry=retry)
         if metadata is not None:
-            pairs = tuple((key.lower(), value) for key, value in metadata.items())
+            pairs = tuple((str(key).lower(), value) for key, value in metadata.items())
             options = replace(options, metadata=(*options.metadata, *pairs))
         if token is not None:
             options = replace(options, token=token)
@@ -179,5 +186,8 @@ def _transport_options(config: Config) -> TransportOptions:
     platform = config.platform
     endpoint = parse_endpoint(platform.endpoint, insecure=platform.insecure)
     return TransportOptions(
-        endpoint=endpoint.target, insecure=endpoint.insecure, ca_cert_file=platform.ca_cert_file_path
+        endpoint=endpoint.target,
+        insecure=endpoint.insecure,
+        insecure_skip_verify=platform.insecure_skip_verify,
+        ca_cert_file=platform.ca_cert_file_path,
     )

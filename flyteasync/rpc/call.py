@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
+from collections.abc import Awaitable
+from typing import Any, TypeVar
+
 from .. import codec
 from ..deadline import Deadline
-from ..errors import FlyteAuthenticationException
+from ..errors import FlyteAuthenticationException, FlyteDecodeError, Status
 from ..idl.methods import Method, Reply, Request
 from ..transport import Transport, TransportError
 from .limits import CallLimiter, CallStats, RetryBudget
-from .options import CallOptions, TokenSource
+from .options import CallOptions, TokenSource, check_token
 from .retry import Again, kind_of, may_repeat, repeat
-from .status import error_of
+from .status import error_of, undecodable
+
+T = TypeVar("T")
 
 
 class RpcCaller:
@@ -66,44 +73,62 @@ class RpcCaller:
             until = until.sooner(deadline)
         try:
             reply = await self._attempt(method.path, data, request, until, 1)
-        except Again as first:
-            failed = first
-        else:
-            self.budget.succeeded()
+        except Again as failed:
+            reply = await self._repeat(method, data, request, until, failed)
+        self.budget.succeeded()
+        try:
             return codec.decode(method.reply, reply)
+        except FlyteDecodeError as error:
+            raise undecodable(error, method.path, self._transport.endpoint, request) from error
+
+    async def _repeat(
+        self, method: Method[Any, Any], data: bytes, request: object, until: Deadline, failed: Again
+    ) -> bytes:
+        """Go on after a first attempt that failed."""
 
         async def attempt(number: int) -> bytes:
             self.stats.retries[method.name] += 1
             return await self._attempt(method.path, data, request, until, number)
 
         # Entered on failure only: tenacity costs tens of microseconds, and most calls succeed at once.
-        reply = await repeat(
+        return await repeat(
             attempt, failed, what=method.name, until=until, policy=self.options.retry, budget=self.budget
         )
-        self.budget.succeeded()
-        return codec.decode(method.reply, reply)
 
     async def _attempt(self, path: str, data: bytes, request: object, until: Deadline, attempts: int) -> bytes:
         """Send once; a rejected token is renewed and the attempt made again, once."""
-        token = await self._token()
+        tokens = None if self.options.token is not None else self._tokens
+        if tokens is None:
+            return await self._send(path, data, request, until, attempts, self.options.token)
+        token = await self._in_time(tokens.token(), until, path, request)
         try:
             return await self._send(path, data, request, until, attempts, token)
         except FlyteAuthenticationException:
-            if self._tokens is None or self.options.token is not None or not await self._tokens.refresh(token):
+            if not await self._in_time(tokens.refresh(token), until, path, request):
                 raise
-            return await self._send(path, data, request, until, attempts, await self._token())
+            token = await self._in_time(tokens.token(), until, path, request)
+            return await self._send(path, data, request, until, attempts, token)
 
-    async def _token(self) -> str | None:
-        if self.options.token is not None or self._tokens is None:
-            return self.options.token
-        return await self._tokens.token()
+    async def _in_time(self, wanted: Awaitable[T], until: Deadline, path: str, request: object) -> T:
+        """Wait for the source of tokens, but for no longer than the call may take."""
+        limit = asyncio.timeout_at(None if until.at == math.inf else until.at)
+        try:
+            async with limit:
+                return await wanted
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            late = TransportError(Status.DEADLINE_EXCEEDED, "there was no token to send in time")
+            raise error_of(late, path, self._transport.endpoint, request) from None
 
     async def _send(
         self, path: str, data: bytes, request: object, until: Deadline, attempts: int, token: str | None
     ) -> bytes:
         """Send once, in a place of the connection's bound on calls in flight."""
-        options, name = self.options, path.rpartition("/")[2]
-        metadata = options.metadata if token is None else (*options.metadata, ("authorization", f"Bearer {token}"))
+        options, name, metadata = self.options, path.rpartition("/")[2], self.options.metadata
+        if token is not None:
+            check_token(token)
+            metadata = (*metadata, ("authorization", f"Bearer {token}"))
         try:
             async with self._limiter.place(until, urgent=self._urgent):
                 self.stats.attempts[name] += 1
@@ -112,6 +137,12 @@ class RpcCaller:
         except TransportError as failure:
             self.stats.failures[name, failure.status.name] += 1
             error = error_of(failure, path, self._transport.endpoint, request)
-            if not failure.closed and may_repeat(kind_of(path), failure.status, attempts, options.retry.max_attempts):
+            if not failure.closed and may_repeat(
+                kind_of(path),
+                failure.status,
+                attempts,
+                options.retry.max_attempts,
+                unprocessed=failure.unprocessed,
+            ):
                 raise Again(error) from None
             raise error from None

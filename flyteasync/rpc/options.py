@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..deadline import seconds
 from ..errors import FlyteInvalidInputException
+
+_NAME = re.compile(r"(?!grpc-)[0-9a-z_.-]+")
+_TEXT = re.compile(r"[\x20-\x7e]*")
 
 
 @dataclass(frozen=True)
@@ -51,8 +56,12 @@ class CallOptions:
         timeout: seconds for the whole call with its retries; None is no limit.
         attempt_timeout: seconds for one attempt.
         retry: when and how often to repeat.
-        metadata: sent with every attempt, beside what the call path itself sends.
+        metadata: sent with every attempt, beside what the call path itself sends; names are in lower case, values are
+            ASCII text, or bytes under a name that ends in `-bin`.
         token: a bearer token to send instead of the remote's own; never shown in a repr.
+
+    Raises:
+        FlyteInvalidInputException: a time limit that makes no sense, metadata or a token that cannot be sent.
     """
 
     timeout: float | None = 60.0
@@ -65,3 +74,34 @@ class CallOptions:
         if self.timeout is not None:
             seconds(self.timeout)
         seconds(self.attempt_timeout, "attempt_timeout")
+        check_metadata(self.metadata)
+        if self.token is not None:
+            check_token(self.token)
+
+
+def check_metadata(metadata: Iterable[tuple[object, object]]) -> None:
+    """Refuse what gRPC would, and the names that it keeps to itself; values are never shown.
+
+    Raises:
+        FlyteInvalidInputException: names the first pair that cannot be sent.
+    """
+    for name, value in metadata:
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise FlyteInvalidInputException(
+                f"a name of metadata takes lower-case letters, digits, and the characters -_. after another beginning "
+                f"than grpc-, got {name!r}"
+            )
+        binary = name.endswith("-bin")
+        if not (isinstance(value, bytes) if binary else isinstance(value, str) and _TEXT.fullmatch(value)):
+            expected = "bytes" if binary else "ASCII text without line breaks"
+            raise FlyteInvalidInputException(f"the value of metadata {name!r} must be {expected}")
+
+
+def check_token(token: object) -> None:
+    """Refuse a bearer token that no header can carry; it is never shown.
+
+    Raises:
+        FlyteInvalidInputException: it is empty, or has other characters than printable ASCII ones.
+    """
+    if not isinstance(token, str) or not token or not _TEXT.fullmatch(token):
+        raise FlyteInvalidInputException("a bearer token must be ASCII text without line breaks, and not be empty")

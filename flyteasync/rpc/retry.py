@@ -6,15 +6,16 @@ import asyncio
 import enum
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
-
-import tenacity
+from typing import TYPE_CHECKING, TypeVar
 
 from ..deadline import Deadline
 from ..errors import FlyteError, Status
 from ..idl import methods
 from .limits import RetryBudget
 from .options import RetryPolicy
+
+if TYPE_CHECKING:
+    import tenacity
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -44,9 +45,14 @@ def kind_of(path: str) -> Kind:
     return Kind.ONCE if path in _ONCE else Kind.REPEATABLE
 
 
-def may_repeat(kind: Kind, status: Status, attempts: int, max_attempts: int | None) -> bool:
-    """Whether a call that failed with `status` at its `attempts`-th attempt should be attempted again."""
-    if kind is Kind.ONCE or (max_attempts is not None and attempts >= max_attempts):
+def may_repeat(
+    kind: Kind, status: Status, attempts: int, max_attempts: int | None, *, unprocessed: bool = False
+) -> bool:
+    """Whether a call that failed with `status` at its `attempts`-th attempt should be attempted again.
+
+    One that the server certainly did not look at is repeated whatever it does.
+    """
+    if (kind is Kind.ONCE and not unprocessed) or (max_attempts is not None and attempts >= max_attempts):
         return False
     if status in _IN_THE_SERVER:
         return attempts < SERVER_FAULT_ATTEMPTS
@@ -81,16 +87,25 @@ async def repeat(
         budget: pays for every attempt.
 
     Raises:
-        FlyteError: the error in the last Again, with a note of how many attempts were made; or what attempt raised.
+        FlyteError: that of the last attempt which was not cut off, with a note of how many were made; or what attempt
+            raised.
     """
+    import tenacity  # a call that succeeds at once does not pay for it
+
     made = 0
 
     async def numbered() -> T:
-        nonlocal made
+        nonlocal made, failed
         made += 1
         if made == 1:
             raise failed  # tenacity begins with an attempt, and the first one is over
-        return await attempt(made)
+        try:
+            return await attempt(made)
+        except Again as again:
+            # An attempt that the deadline cut off tells less than the one before it.
+            if again.error.status is not Status.DEADLINE_EXCEEDED or until.remaining() > 0:
+                failed = again
+            raise
 
     def exhausted(state: tenacity.RetryCallState) -> bool:
         now = asyncio.get_running_loop().time()
@@ -111,6 +126,6 @@ async def repeat(
     )
     try:
         return await retrying(numbered)
-    except Again as last:
-        last.error.add_note(f"gave up after {made} attempts")
-        raise last.error from None
+    except Again:
+        failed.error.add_note(f"gave up after {made} attempts")
+        raise failed.error from None

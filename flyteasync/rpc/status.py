@@ -70,14 +70,23 @@ def decode_details(data: bytes) -> tuple[object, ...]:
 
 
 def identify(request: object) -> str | None:
-    """What a request is about, as `project/domain/name`, if it carries an identifier."""
+    """What a request is about, as `project/domain/name` with what lies below it, if it carries an identifier."""
     for field in ("id", "workflow_execution_id", "node_execution_id"):
         target = getattr(request, field, None)
-        target = getattr(target, "execution_id", None) or target
-        parts = [getattr(target, part, "") for part in ("project", "domain", "name", "version")]
-        if any(parts):
-            return "/".join(part for part in parts if part)
-    return None
+        if target is not None:
+            return target if isinstance(target, str) else "/".join(_parts(target)) or None
+    return "/".join(_parts(request)) or None
+
+
+def _parts(target: object) -> list[str]:
+    """The parts of an identifier that are set, the outermost first."""
+    for field in ("node_execution_id", "execution_id"):
+        outer = getattr(target, field, None)
+        if outer is not None:
+            inner = getattr(target, "node_id", None) or getattr(target, "retry_attempt", None)
+            return [*_parts(outer), *([] if inner is None else [str(inner)])]
+    parts = (getattr(target, part, "") for part in ("project", "domain", "name", "version"))
+    return [part for part in parts if part]
 
 
 def error_of(failure: TransportError, path: str, endpoint: str, request: object) -> FlyteError:
@@ -86,8 +95,7 @@ def error_of(failure: TransportError, path: str, endpoint: str, request: object)
     if failure.closed:
         return FlyteRemoteClosed(f"the remote was closed while {method} was under way", method=method)
     target = identify(request)
-    about = f" of {target}" if target else ""
-    text = f"{failure.text or 'no message'} ({method}{about} at {endpoint}: {failure.status.name})"
+    text = f"{failure.text or 'no message'} ({_call(method, target, endpoint)}: {failure.status.name})"
     return _CLASSES.get(failure.status, FlyteSystemException)(
         text,
         method=method,
@@ -96,3 +104,15 @@ def error_of(failure: TransportError, path: str, endpoint: str, request: object)
         retryable=failure.status in AMBIGUOUS,
         details=decode_details(failure.status_details) if failure.status_details else (),
     )
+
+
+def undecodable(error: FlyteDecodeError, path: str, endpoint: str, request: object) -> FlyteDecodeError:
+    """What a caller sees of a reply that is not the message it should be."""
+    method, target = path.rpartition(".")[2], identify(request)
+    return FlyteDecodeError(
+        f"{error} (the reply to {_call(method, target, endpoint)})", method=method, identifier=target
+    )
+
+
+def _call(method: str, target: str | None, endpoint: str) -> str:
+    return f"{method}{f' of {target}' if target else ''} at {endpoint}"

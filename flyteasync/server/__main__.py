@@ -16,13 +16,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m flyteasync.server", description="Run an embedded flyteadmin.")
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=0, help="the port (default: a free one)")
+    parser.add_argument(
+        "--http-port",
+        type=int,
+        help="the port of signed URLs and /healthcheck (default: a free one, once it is needed)",
+    )
     parser.add_argument("--handlers", metavar="MODULE:ATTRIBUTE", help="a dict of functions by task name")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.child:
         return run_child()
     try:
-        run_forever(ServerConfig(host=options.host, port=options.port), options.handlers)
+        config = ServerConfig(host=options.host, port=options.port, http_port=options.http_port)
+        run_forever(config, options.handlers)
     except FlyteError as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import grpc
 import grpc.aio
@@ -22,10 +22,14 @@ from .engine.skipping import PATIENCE
 from .failures import internal, shorten, status_bytes, unimplemented
 from .faults import Fault, Faults
 from .health import HEALTH_CHECK, check_health
+from .listening import refusal
+from .objects import Objects
 from .rows import ProjectRow
 from .services import Context, Route, build_routes
+from .signing import Signer
 from .stats import Stats
 from .store import MemoryStore, Store
+from .web import Web
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +75,7 @@ class Server:
         self._handlers = dict(handlers or {})
         self._server: grpc.aio.Server | None = None
         self._engine: Engine | None = None
+        self._web: Web | None = None
         self._routes: Mapping[str, Route] = {}
         self._stopping = asyncio.Event()
         for project in self.config.projects:
@@ -96,7 +101,9 @@ class Server:
             config.engine_settings(),
         )
         engine.set_skipping(config.skipping)
-        self._routes = build_routes(Context(config, self.store, engine, self._clock))
+        objects = Objects(self.store, config.max_upload_bytes, config.max_stored_bytes)
+        self._web = web = Web(config.host, config.http_port, objects, Signer(self._clock.now))
+        self._routes = build_routes(Context(config, self.store, engine, self._clock, web))
         control = Control(self.faults, self.stats, self.store, engine, self._clock)
         self._server = server = grpc.aio.server(
             options=[
@@ -109,17 +116,27 @@ class Server:
         server.add_generic_rpc_handlers((_Dispatcher(self._call, control),))
         try:
             port = server.add_insecure_port(f"{config.host}:{config.port}")
-        except RuntimeError as error:
-            raise FlyteSystemUnavailableException(f"cannot listen on {config.host}:{config.port}: {error}") from error
+        except RuntimeError:
+            reason = refusal(config.host, config.port)
+            raise FlyteSystemUnavailableException(f"cannot listen on {config.host}:{config.port}: {reason}") from None
+        if config.http_port is not None:
+            web.start()
         await server.start()
         self.endpoint = f"{config.host}:{port}"
         return self.endpoint
+
+    @property
+    def http_endpoint(self) -> str:
+        """`host:port` of signed URLs and `/healthcheck`; empty until the server listens there."""
+        return "" if self._web is None else self._web.endpoint
 
     async def stop(self, grace: float = 0.0) -> None:
         """Refuse new calls, give those in flight `grace` seconds, and end everything."""
         self._stopping.set()
         if self._server is not None:
             await self._server.stop(grace)
+        if self._web is not None:
+            await self._web.stop()
         if self._engine is not None:
             await self._engine.aclose()
 
@@ -157,10 +174,6 @@ class Server:
         if self._engine is None:
             raise FlyteUsageError("this server was not started: it has no time to move")
         return self._engine
-
-    async def wait_stopped(self) -> None:
-        """Wait until somebody calls `stop`."""
-        await self._stopping.wait()
 
     async def __aenter__(self) -> Server:
         await self.start()
@@ -259,7 +272,7 @@ class _Dispatcher(grpc.GenericRpcHandler):
             await _abort(context, failure)
             raise AssertionError("abort never returns")
 
-        return grpc.unary_unary_rpc_method_handler(behaviour)  # pyright: ignore
+        return cast("Any", grpc.unary_unary_rpc_method_handler)(behaviour)
 
 
 def _immediate(answer: Callable[[str, bytes], bytes]) -> Callable[[str, bytes], Awaitable[bytes]]:

@@ -18,7 +18,7 @@ from .config import ServerConfig
 from .engine import Handler
 from .references import load_handlers
 
-EXIT_AFTER = 3.0
+EXIT_AFTER = 1.0
 """Seconds beside the grace after which the process ends even if its loop is blocked."""
 
 _STDIN, _STDOUT, _STDERR = 0, 1, 2
@@ -28,21 +28,23 @@ def run_child() -> int:
     """Serve until the parent says so or is gone, and return the exit status."""
     # Ctrl-C reaches the whole group of processes; ending this one is the parent's business.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    answer_to = os.dup(_STDOUT)
+    answers = os.fdopen(os.dup(_STDOUT), "w")
     # What handlers print must not fill a pipe that nobody reads.
     os.dup2(_STDERR, _STDOUT)
     lines = _Lines()
 
     def answer(message: dict[str, Any]) -> None:
-        os.write(answer_to, json.dumps(message).encode() + b"\n")
-        os.close(answer_to)
+        with answers:
+            answers.write(json.dumps(message) + "\n")
 
     try:
         hello = json.loads(lines.next() or "{}")
         sys.path += [entry for entry in hello.get("sys_path", ()) if entry not in sys.path]
         config, handlers = ServerConfig.from_dict(hello["config"]), load_handlers(hello["handlers"])
         asyncio.run(_serve(config, handlers, lines, lambda endpoint: answer({"endpoint": endpoint})))
-    except Exception as error:  # whatever it is, the parent has to hear of it  # noqa: BLE001
+    except Exception as error:
+        if answers.closed:
+            raise
         answer({"error": f"{error}", "invalid": isinstance(error, FlyteInvalidInputException)})
         return 1
     return 0

@@ -29,6 +29,7 @@ class Entity(enum.Enum):
     ADMIN_TAG = "at"
     EXECUTION_TAG = "et"
     EXECUTION_ADMIN_TAG = "eat"
+    DESCRIPTION = "de"
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +201,12 @@ COLUMNS: Mapping[Entity, Mapping[str, Column]] = {
     ),
     Entity.PROJECT: _columns(identifier=TEXT, name=TEXT, description=TEXT, labels=BYTES, state=INTEGER),
     Entity.SIGNAL: _columns(**_EXECUTION_KEY, signal_id=TEXT, type=BYTES, value=BYTES),
+    Entity.NAMED_ENTITY: _columns(
+        resource_type=INTEGER, project=TEXT, domain=TEXT, name=TEXT, description=TEXT, state=INTEGER
+    ),
+    Entity.DESCRIPTION: _columns(
+        **_ENTITY_KEY, resource_type=INTEGER, short_description=TEXT, long_description=BYTES, link=BYTES
+    ),
     Entity.EXECUTION_TAG: _columns(**_EXECUTION_KEY, key=TEXT, value=TEXT),
     Entity.ADMIN_TAG: _columns(name=TEXT),
 }

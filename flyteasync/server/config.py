@@ -13,11 +13,20 @@ from ..errors import FlyteInvalidInputException
 from .engine import EngineSettings, Unregistered
 from .engine.handlers import MAX_COROUTINES, MAX_THREADS
 from .faults import Fault
+from .quantity import parse_quantity
 
 RESOURCE_LIMITS: Mapping[str, str] = MappingProxyType({"CPU": "2", "MEMORY": "1Gi", "GPU": "1"})
 """What a task may ask for unless it is set otherwise; flyteadmin's defaults."""
 
 
+_COUNTS = (
+    "max_receive_bytes",
+    "max_workflow_nodes",
+    "max_parallelism",
+    "max_system_retries",
+    "max_upload_bytes",
+    "max_stored_bytes",
+)
 _DURATIONS = ("phase_delay", "abort_delay", "retry_backoff", "node_execution_deadline", "node_active_deadline")
 
 
@@ -46,6 +55,9 @@ class ServerConfig:
         max_threads: how many plain handlers run at a time, each in a thread.
         max_coroutines: how many async handlers run at a time.
         skipping: whether time is skipped from the start when nothing else can happen.
+        http_port: the port of signed URLs and `/healthcheck`; 0 picks a free one, None does so when one is needed.
+        max_upload_bytes: how long an uploaded object may be.
+        max_stored_bytes: how long all uploaded objects may be together; they are kept in memory.
         faults: what goes wrong from the start.
 
     Raises:
@@ -70,16 +82,21 @@ class ServerConfig:
     max_threads: int = MAX_THREADS
     max_coroutines: int = MAX_COROUTINES
     skipping: bool = False
+    http_port: int | None = None
+    max_upload_bytes: int = 64 * 1024 * 1024
+    max_stored_bytes: int = 1024 * 1024 * 1024
     faults: tuple[Fault, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
             raise FlyteInvalidInputException(f"port must be from 0 to 65535, got {self.port!r}")
+        if not 0 <= (self.http_port or 0) <= 65535:
+            raise FlyteInvalidInputException(f"http_port must be None or from 0 to 65535, got {self.http_port!r}")
         if self.unregistered not in get_args(Unregistered):
             raise FlyteInvalidInputException(
                 f"unregistered must be one of {', '.join(get_args(Unregistered))}, got {self.unregistered!r}"
             )
-        for name in ("max_receive_bytes", "max_workflow_nodes", "max_parallelism", "max_system_retries"):
+        for name in _COUNTS:
             if getattr(self, name) < 0:
                 raise FlyteInvalidInputException(f"{name} must be zero or more, got {getattr(self, name)!r}")
         for name in ("max_threads", "max_coroutines"):
@@ -87,6 +104,8 @@ class ServerConfig:
                 raise FlyteInvalidInputException(f"{name} must be at least 1, got {getattr(self, name)!r}")
         for name in _DURATIONS:
             seconds(getattr(self, name), name)
+        for name, quantity in self.resource_limits.items():
+            _check_quantity(name, quantity)
 
     def engine_settings(self) -> EngineSettings:
         """The settings that are the engine's."""
@@ -116,3 +135,10 @@ class ServerConfig:
         if "faults" in values:
             values["faults"] = tuple(Fault.from_dict(item) for item in values["faults"])
         return cls(**values)
+
+
+def _check_quantity(name: str, quantity: str | None) -> None:
+    try:
+        parse_quantity(quantity or "0")
+    except ValueError as error:
+        raise FlyteInvalidInputException(f"resource_limits[{name!r}]: {error}, got {quantity!r}") from error

@@ -10,6 +10,7 @@ from ..errors import (
     FlyteInvalidInputException,
     FlyteNotImplementedException,
     FlytePreconditionFailed,
+    FlyteResourceExhausted,
     FlyteSystemException,
     Status,
 )
@@ -60,6 +61,11 @@ def duplicate_row(constraint: str) -> FlyteEntityAlreadyExistsException:
 def failed_precondition(text: str, *details: codec.Message) -> FlytePreconditionFailed:
     """FAILED_PRECONDITION."""
     return FlytePreconditionFailed(text, status=Status.FAILED_PRECONDITION, details=details)
+
+
+def resource_exhausted(text: str) -> FlyteResourceExhausted:
+    """RESOURCE_EXHAUSTED."""
+    return FlyteResourceExhausted(text, status=Status.RESOURCE_EXHAUSTED)
 
 
 def database_error(text: str) -> FlyteSystemException:

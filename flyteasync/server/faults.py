@@ -103,7 +103,7 @@ class _Armed:
         self.fault = fault
         self._random = random.Random(fault.seed)  # noqa: S311 # nothing secret: it has to repeat
         self._seen = 0
-        self.hits = 0
+        self._hits = 0
 
     def hit(self) -> bool:
         """Whether the next call is hit."""
@@ -112,10 +112,10 @@ class _Armed:
         # A number is drawn for every call, so that one call's fate does not depend on the other settings.
         chosen = self._random.random() < fault.probability
         allowed = fault.calls is None or self._seen in fault.calls
-        left = fault.times is None or self.hits < fault.times
+        left = fault.times is None or self._hits < fault.times
         if not (chosen and allowed and left):
             return False
-        self.hits += 1
+        self._hits += 1
         return True
 
 
@@ -135,8 +135,3 @@ class Faults:
             if armed.fault.method in (method, "*") and armed.hit():
                 return armed.fault
         return None
-
-    @property
-    def hits(self) -> int:
-        """How many calls were hit since the faults were set."""
-        return sum(armed.hits for armed in self._armed)

@@ -77,7 +77,7 @@ def parse_filters(text: str, entity: Entity) -> list[Filter]:
 
 def equals(entity: Entity, field: str, value: Any) -> Filter:
     """A condition that the server itself adds."""
-    return _build(entity, "eq", COLUMNS[entity][field], (value,))
+    return build(entity, "eq", COLUMNS[entity][field], (value,))
 
 
 def _parse(piece: str, primary: Entity) -> Filter:
@@ -97,7 +97,7 @@ def _parse(piece: str, primary: Entity) -> Filter:
     if function not in _COMPARISONS and function not in _LIKES and function not in _SETS:
         raise invalid(f"unrecognized filter function: {function}")
     entity, column = _customise(entity, field)
-    return _build(entity, function, column, _values(function, column, texts))
+    return build(entity, function, column, _values(function, column, texts))
 
 
 def _split_field(field: str, primary: Entity) -> tuple[Entity, str]:
@@ -129,7 +129,8 @@ def _values(function: str, column: Column, texts: list[str]) -> tuple[Any, ...]:
     return tuple(column.parse(text) for text in texts)
 
 
-def _build(entity: Entity, function: str, column: Column, values: tuple[Any, ...]) -> Filter:
+def build(entity: Entity, function: str, column: Column, values: tuple[Any, ...]) -> Filter:
+    """A condition whose parts are known to be right."""
     test = _test(function, values)
     read = column.read
 

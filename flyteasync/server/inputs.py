@@ -61,19 +61,19 @@ def resolve_inputs(given: Literals, fixed: Literals, expected: Parameters) -> co
 
 def _check_type(name: str, literal: core.Literal, parameter: core.Parameter) -> None:
     kind = literal_type_of(literal)
-    if kind is None or _is_open(kind):
+    if kind is None or is_open(kind):
         raise invalid(f"Failed to validate literal type for [{name}] with err: {UNKNOWN_TYPE}")
     declared = _type_of(parameter.var)
     if not castable(kind, declared):
         raise invalid(f"invalid {name} input wrong type. Expected {proto_text(declared)}, but got {proto_text(kind)}")
 
 
-def _is_open(kind: core.LiteralType) -> bool:
+def is_open(kind: core.LiteralType) -> bool:
     """Whether a type, or what it is made of, is unknown."""
     if kind.collection_type is not None:
-        return _is_open(kind.collection_type)
+        return is_open(kind.collection_type)
     if kind.map_value_type is not None:
-        return _is_open(kind.map_value_type)
+        return is_open(kind.map_value_type)
     return kind == core.LiteralType()
 
 

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from ..idl import admin
 from .columns import COLUMNS, Column, Entity
 from .failures import invalid
 from .filters import Filter
 from .rows import Row
+from .store import Group
 
 R = TypeVar("R", bound=Row)
-
-Related = Callable[[Entity], Sequence[Row]]
-"""The rows of another table that belong to one row."""
 
 _MAX_OFFSET = 2**63 - 1
 
@@ -71,7 +69,7 @@ def parse_token(token: str, method: str) -> int:
 
 
 def select(
-    candidates: Iterable[R],
+    candidates: Group[R],
     *,
     entity: Entity,
     filters: Sequence[Filter],
@@ -84,7 +82,7 @@ def select(
     """The rows of one page; `limit` 0 is no limit.
 
     Args:
-        candidates: rows in order of insertion; must be reversible.
+        candidates: rows in order of insertion.
         entity: the listed table.
         filters: all must hold.
         order: the sort key, or None for the order of insertion.
@@ -114,20 +112,20 @@ def select(
     return Page(rows, str(offset + len(rows)) if len(rows) == limit else "")
 
 
-def _ordered(candidates: Iterable[R], order: Order | None) -> Iterator[R]:
+def _ordered(candidates: Group[R], order: Order | None) -> Iterator[R]:
     if order is None or order.column.name == "user":
         # `user` is a keyword of SQL: the real server sorts by a constant.
         return iter(candidates)
     if order.column.name in _INSERTION_ORDER:
-        return reversed(candidates) if order.descending else iter(candidates)  # pyright: ignore
+        return reversed(candidates) if order.descending else iter(candidates)
     read = order.column.read
 
-    def key(row: R) -> tuple[bool, object]:
+    def key(row: R) -> tuple[bool, Any]:
         # NULLs come last when ascending, first when descending.
         value = read(row)
         return (True, 0) if value is None else (False, value)
 
-    return iter(sorted(candidates, key=key, reverse=order.descending))  # pyright: ignore
+    return iter(sorted(candidates, key=key, reverse=order.descending))
 
 
 def named(filters: Sequence[Filter], field: str) -> list[Hashable] | None:
@@ -142,8 +140,7 @@ def named(filters: Sequence[Filter], field: str) -> list[Hashable] | None:
 
 def distinct(rows: Iterable[R], key: Callable[[R], Hashable]) -> list[R]:
     """The first row of every key."""
-    seen: Mapping[Hashable, R] = {}
-    result = dict(seen)
+    result: dict[Hashable, R] = {}
     for row in rows:
         result.setdefault(key(row), row)
     return list(result.values())

@@ -24,7 +24,7 @@ from .references import HandlersReference, refer
 START_TIMEOUT = 20.0
 """Seconds in which the child must listen."""
 
-KILL_AFTER = 3.0
+KILL_AFTER = 2.0
 """Seconds beside the grace after which a child that does not end is killed."""
 
 _KEPT_LINES = 50
@@ -39,6 +39,7 @@ class ProcessHost(Host):
         self._ended: Future[None] = pending()
         self._process: subprocess.Popen[bytes] | None = None
         self._errors = threading.Thread(target=self._pass_errors_on, name="flyteasync server errors", daemon=True)
+        self._writing = threading.Lock()
         self._last_words: deque[str] = deque(maxlen=_KEPT_LINES)
 
     @property
@@ -49,12 +50,7 @@ class ProcessHost(Host):
     def _begin(self) -> Future[str]:
         if self._process is not None or self._ended.done():
             raise FlyteUsageError("this host was started before; make a new one")
-        self._process = subprocess.Popen(  # our own interpreter and our own module
-            [sys.executable, "-m", "flyteasync.server", "--child"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+        self._process = _spawn()
         # What this process can import, its handlers' modules above all, the child must find too.
         self._tell({**self._hello, "sys_path": sys.path})
         self._errors.start()
@@ -68,9 +64,7 @@ class ProcessHost(Host):
                 self._ended.set_result(None)
         elif not self._ended.done():
             self._tell({"grace": grace})
-            assert process.stdin is not None
-            with contextlib.suppress(OSError):
-                process.stdin.close()
+            self._hang_up()
             timer = _after(grace + KILL_AFTER, process.kill)
             self._ended.add_done_callback(lambda _: timer.cancel())
         return self._ended
@@ -79,9 +73,16 @@ class ProcessHost(Host):
         """Write a line to the child, which may be gone."""
         assert self._process is not None
         assert self._process.stdin is not None
-        with contextlib.suppress(OSError, ValueError):
+        with self._writing, contextlib.suppress(OSError, ValueError):
             self._process.stdin.write(json.dumps(message).encode() + b"\n")
             self._process.stdin.flush()
+
+    def _hang_up(self) -> None:
+        """Close the child's standard input."""
+        assert self._process is not None
+        assert self._process.stdin is not None
+        with self._writing, contextlib.suppress(OSError):
+            self._process.stdin.close()
 
     def _watch(self) -> None:
         process = self._process
@@ -96,6 +97,7 @@ class ProcessHost(Host):
         if "endpoint" in reply:
             self._started.set_result(reply["endpoint"])
         process.wait()
+        self._hang_up()
         self._errors.join()
         process.stdout.close()
         if not self._started.done():
@@ -122,6 +124,17 @@ class ProcessHost(Host):
                 # Whoever replaced standard error may have closed it since.
                 with contextlib.suppress(OSError, ValueError):
                     sys.stderr.write(text)
+
+
+def _spawn() -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "flyteasync.server", "--child"]
+    pipe = subprocess.PIPE
+    # Ctrl-C reaches the whole group of processes; ending this one is our business.
+    group = None if sys.platform == "win32" else 0
+    try:
+        return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, process_group=group)  # noqa: S603
+    except OSError as error:
+        raise FlyteSystemUnavailableException(f"the server's process cannot be started: {error}") from error
 
 
 def _after(seconds: float, action: Callable[[], object]) -> threading.Timer:

@@ -30,6 +30,15 @@ EntityKey = tuple[str, str, str, str]
 SignalKey = tuple[ExecutionKey, str]
 """An execution's key and the signal's id."""
 
+NamedKey = tuple[int, str, str, str]
+"""Resource type, project, domain, name."""
+
+DescriptionKey = tuple[int, str, str, str, str]
+"""Resource type, project, domain, name, version."""
+
+AttributesKey = tuple[int, str, str, str]
+"""Kind of attributes, project, domain, workflow; the broader levels have empty parts."""
+
 NO_TIME = datetime.min
 
 
@@ -100,7 +109,6 @@ class WorkflowRow(EntityRow):
     listed: admin.Workflow
     compiled: core.CompiledWorkflowClosure
     short_description: str = ""
-    system_generated: bool = False
 
     @property
     def template(self) -> core.WorkflowTemplate:
@@ -117,10 +125,8 @@ class LaunchPlanRow(EntityRow):
 
     message: admin.LaunchPlan
     workflow_id: int
-    workflow_key: EntityKey
     schedule_type: str = "NONE"
     launch_condition_type: str | None = None
-    system_generated: bool = False
 
     @property
     def spec(self) -> admin.LaunchPlanSpec:
@@ -150,11 +156,8 @@ class ExecutionRow(Row):
     spec: admin.ExecutionSpec
     closure: admin.ExecutionClosure
     launch_plan_id: int | None
-    launch_plan_key: EntityKey | None
     workflow_id: int
-    workflow_key: EntityKey
     task_id: int | None
-    task_key: EntityKey | None
     inputs_uri: str
     user_inputs_uri: str
     user: str
@@ -365,3 +368,49 @@ class CacheEntry:
 
     outputs: core.LiteralMap
     metadata: core.CatalogMetadata
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class NamedEntityRow(Row):
+    """What somebody wrote about a name, whatever its versions."""
+
+    resource_type: int
+    project: str
+    domain: str
+    name: str
+    description: str | None = None
+    state: int = 0
+
+    @property
+    def key(self) -> NamedKey:
+        """The primary key."""
+        return (self.resource_type, self.project, self.domain, self.name)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class DescriptionRow(EntityRow):
+    """The documentation that a version of a task or workflow was registered with."""
+
+    resource_type: int
+    message: admin.DescriptionEntity
+
+    @property
+    def short_description(self) -> str:
+        """The column of that name."""
+        return self.message.short_description
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class AttributesRow(Row):
+    """Settings of a project, of one of its domains, or of a workflow."""
+
+    resource_type: int
+    project: str
+    domain: str
+    workflow: str
+    attributes: admin.MatchingAttributes
+
+    @property
+    def key(self) -> AttributesKey:
+        """The primary key."""
+        return (self.resource_type, self.project, self.domain, self.workflow)

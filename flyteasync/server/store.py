@@ -13,12 +13,18 @@ from ..idl import core
 from .clock import Clock
 from .failures import duplicate_row
 from .rows import (
+    AttributesKey,
+    AttributesRow,
     CacheEntry,
+    DescriptionKey,
+    DescriptionRow,
     EntityKey,
     EntityRow,
     ExecutionKey,
     ExecutionRow,
     LaunchPlanRow,
+    NamedEntityRow,
+    NamedKey,
     NodeExecutionRow,
     NodeKey,
     ProjectRow,
@@ -72,6 +78,10 @@ class Table(Protocol[K_in, R]):
         """Note that a row was changed."""
         ...
 
+    def delete(self, row: R) -> None:
+        """Forget a row."""
+        ...
+
     def group(self, key: Hashable) -> Group[R]:
         """The rows of a group; empty if there is none."""
         ...
@@ -86,8 +96,8 @@ class Store(Protocol):
 
     Groups: tasks, workflows and launch plans by (project, domain) and by (project, domain, name); executions by
     (project, domain); tags by (the execution's name,) alone, as the real join does; node executions by (execution's
-    key, parent's id or None) and by (execution's key,); task executions by their node's key; signals by their
-    execution's key.
+    key, parent's id or None), or, if a task execution is their parent, by (its id,); task executions by their node's
+    key; signals by their execution's key; descriptions by all of their key but the version; attributes by (kind,).
     """
 
     @property
@@ -136,6 +146,21 @@ class Store(Protocol):
         ...
 
     @property
+    def named_entities(self) -> Table[NamedKey, NamedEntityRow]:
+        """By resource type and name."""
+        ...
+
+    @property
+    def descriptions(self) -> Table[DescriptionKey, DescriptionRow]:
+        """By resource type, name and version."""
+        ...
+
+    @property
+    def attributes(self) -> Table[AttributesKey, AttributesRow]:
+        """By kind, project, domain and workflow."""
+        ...
+
+    @property
     def data(self) -> MutableMapping[str, core.LiteralMap]:
         """Inputs and outputs by URI: what the real server keeps in an object store."""
         ...
@@ -162,6 +187,7 @@ class MemoryTable(Generic[K, R]):
         self._group_keys = groups
         self._rows: dict[K, R] = {}
         self._ids: dict[int, R] = {}
+        self._inserted = 0
         self._groups: dict[Hashable, dict[int, R]] = {}
 
     def get(self, key: K) -> R | None:
@@ -177,7 +203,8 @@ class MemoryTable(Generic[K, R]):
         key = self._key(row)
         if key in self._rows:
             raise duplicate_row(self._constraint)
-        row.id = len(self._ids) + 1
+        self._inserted += 1
+        row.id = self._inserted
         row.created_at = row.updated_at = self._clock.now()
         self._rows[key] = self._ids[row.id] = row
         for group in self._group_keys(row):
@@ -186,6 +213,12 @@ class MemoryTable(Generic[K, R]):
     def touch(self, row: R) -> None:
         """Note that a row was changed."""
         row.updated_at = self._clock.now()
+
+    def delete(self, row: R) -> None:
+        """Forget a row; its number is not given to another one."""
+        del self._rows[self._key(row)], self._ids[row.id]
+        for group in self._group_keys(row):
+            del self._groups[group][row.id]
 
     def group(self, key: Hashable) -> Group[R]:
         """The rows of a group; empty if there is none."""
@@ -202,9 +235,10 @@ def _entity_groups(row: EntityRow) -> Iterable[Hashable]:
 
 def _node_groups(row: NodeExecutionRow) -> Iterable[Hashable]:
     execution = (row.execution_project, row.execution_domain, row.execution_name)
-    yield (execution,)
     if row.parent_task_execution_id is None:
         yield execution, row.parent_id
+    else:
+        yield (row.parent_task_execution_id,)
 
 
 class MemoryStore:
@@ -240,6 +274,18 @@ class MemoryStore:
         )
         self.signals = MemoryTable[SignalKey, SignalRow](
             "signals_pkey", clock, lambda row: row.key, lambda row: (row.key[0],)
+        )
+        self.named_entities = MemoryTable[NamedKey, NamedEntityRow](
+            "named_entity_metadata_pkey", clock, lambda row: row.key
+        )
+        self.descriptions = MemoryTable[DescriptionKey, DescriptionRow](
+            "description_entities_pkey",
+            clock,
+            lambda row: (row.resource_type, *row.key),
+            lambda row: ((row.resource_type, row.project, row.domain, row.name),),
+        )
+        self.attributes = MemoryTable[AttributesKey, AttributesRow](
+            "resources_pkey", clock, lambda row: row.key, lambda row: ((row.resource_type,),)
         )
         self.data: dict[str, core.LiteralMap] = {}
         self.cache: dict[str, CacheEntry] = {}

@@ -51,3 +51,18 @@ def _value(value: object) -> str:
             return f"{{seconds:{int(value.total_seconds())}}}"
         case _:
             return str(value)
+
+
+def go_duration(value: timedelta) -> str:
+    """A duration as Go prints it: `1h0m0s`, `1.5s`, `2ms`."""
+    microseconds = value // timedelta(microseconds=1)
+    sign, microseconds = ("-", -microseconds) if microseconds < 0 else ("", microseconds)
+    if microseconds < 10**6:
+        unit, size = ("µs", 1) if microseconds < 1000 else ("ms", 1000)
+        return "0s" if microseconds == 0 else f"{sign}{microseconds / size:g}{unit}"
+    seconds, rest = divmod(microseconds, 60 * 10**6)
+    minutes, hours = seconds % 60, seconds // 60
+    text = f"{rest / 10**6:.6f}".rstrip("0").rstrip(".") + "s"
+    if hours:
+        return f"{sign}{hours}h{minutes}m{text}"
+    return f"{sign}{minutes}m{text}" if minutes else sign + text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 from typing_extensions import override
 
 from ..executions import FlyteWorkflowExecution as AioExecution
@@ -12,10 +14,12 @@ from .blocking import blocking
 
 
 def facade_of(execution: AioExecution) -> FlyteWorkflowExecution:
-    """The blocking object that shows an async execution, always the same one."""
-    if not isinstance(execution.facade, FlyteWorkflowExecution):
-        execution.facade = FlyteWorkflowExecution(execution)
-    return execution.facade
+    """The blocking object that shows an async execution, always the same one while it is referred to."""
+    shown = execution.facade() if execution.facade is not None else None
+    if not isinstance(shown, FlyteWorkflowExecution):
+        shown = FlyteWorkflowExecution(execution)
+        execution.facade = weakref.ref(shown)  # a cycle would keep the remote's connection open until it is collected
+    return shown
 
 
 class FlyteWorkflowExecution(WorkflowExecutionState):

@@ -1,7 +1,7 @@
 """The one event loop thread of the process, in which all blocking calls run.
 
-`run_coroutine_threadsafe` measures at half the cost of anyio's BlockingPortal, and what the portal adds, a task group
-for background work, is not needed: nothing outlives its call here but the remotes' own pollers.
+A bare task measures at half the cost of anyio's BlockingPortal, and what the portal adds, a task group for background
+work, is not needed: nothing outlives its call here but the remotes' own pollers.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import atexit
 import concurrent.futures
 import os
 import threading
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, Generic, TypeVar
 
 from ..errors import FlyteUsageError
 
@@ -30,6 +30,7 @@ class Portal:
 
     def __init__(self) -> None:
         self.pid = os.getpid()
+        self.closing = False
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._serve, name="flyteasync", daemon=True)
         self._thread.start()
@@ -47,26 +48,41 @@ class Portal:
             raise FlyteUsageError(
                 "a blocking call of flyteasync.sync was made in its own event loop: use flyteasync.FlyteRemote there"
             )
-        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        call = _Call(self, coroutine)
         try:
-            return future.result()
+            if not self._post(call.start):
+                coroutine.close()
+                raise FlyteUsageError("a blocking call of flyteasync.sync was made after its event loop had ended")
+            return call.done.result()
         except BaseException:
-            if not future.done():
-                self._cancel(future)
+            if not call.done.done() and self._post(call.cancel):
+                # Nothing of the call shall outlive it, if it does not take too long to clean up.
+                concurrent.futures.wait([call.done], CANCEL_LIMIT)
             raise
+        finally:
+            del call  # or an error and the frame that it was raised in would keep each other
 
     def submit(self, coroutine: Coroutine[Any, Any, object]) -> None:
-        """Run a coroutine in the loop thread without waiting for it."""
-        if self._loop.is_closed():
+        """Run a coroutine in the loop thread without waiting for it; not at all if that has ended."""
+        if not self._post(_Call(self, coroutine).start):
             coroutine.close()
-            return
-        asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
     def close(self) -> None:
-        """Cancel what runs, stop the loop and wait for the thread, within a bound."""
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._loop.stop)
+        """Cancel what runs, stop the loop and wait for the thread, within a bound.
+
+        Threads that wait for a call stay where they are: at the end of the process they are daemons, which end with it.
+        """
+        self.closing = True
+        if self._post(self._loop.stop):
             self._thread.join(SHUTDOWN_LIMIT)
+
+    def _post(self, callback: Callable[[], object]) -> bool:
+        """Have the loop thread call a function; False if it has ended."""
+        try:
+            self._loop.call_soon_threadsafe(callback)
+        except RuntimeError:
+            return False
+        return True
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -84,13 +100,35 @@ class Portal:
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.close()
 
-    @staticmethod
-    def _cancel(future: concurrent.futures.Future[Any]) -> None:
-        """Cancel a coroutine and give it a bounded time to clean up, so that nothing of it outlives the call."""
-        ended = threading.Event()
-        future.add_done_callback(lambda _: ended.set())
-        future.cancel()
-        ended.wait(CANCEL_LIMIT)
+
+class _Call(Generic[T]):
+    """A coroutine that one thread has another one run; unlike asyncio's own bridge, it is done when it has ended."""
+
+    def __init__(self, portal: Portal, coroutine: Coroutine[Any, Any, T]) -> None:
+        self._portal = portal
+        self._coroutine = coroutine
+        self._task: asyncio.Task[T] | None = None
+        self.done: concurrent.futures.Future[T] = concurrent.futures.Future()
+        self.done.set_running_or_notify_cancel()
+
+    def start(self) -> None:
+        """Begin; called by the loop, after which `cancel` may be."""
+        self._task = asyncio.get_running_loop().create_task(self._coroutine)
+        self._task.add_done_callback(self._ended)
+
+    def cancel(self) -> None:
+        """Cancel it; called by the loop."""
+        if self._task is not None:
+            self._task.cancel()
+
+    def _ended(self, task: asyncio.Task[T]) -> None:
+        if task.cancelled():
+            if not self._portal.closing:
+                self.done.set_exception(FlyteUsageError("a blocking call of flyteasync.sync was cancelled"))
+        elif (error := task.exception()) is not None:
+            self.done.set_exception(error)
+        else:
+            self.done.set_result(task.result())
 
 
 class _Portals:

@@ -2,23 +2,50 @@
 
 from __future__ import annotations
 
+import logging
 import weakref
 from types import TracebackType
 from typing import Any, Self
 
 from ..config import Config
 from ..deadline import Duration
+from ..errors import FlyteSystemException
 from ..executions import FlyteWorkflowExecution as AioExecution
 from ..remote import FlyteRemote as AioRemote
+from ..remote.connection import Connector
 from ..rpc import CallStats
 from .blocking import blocking
 from .executions import FlyteWorkflowExecution, facade_of
 from .portal import portal
 
+logger = logging.getLogger(__name__)
+
 
 async def _looked_at(execution: AioExecution) -> AioExecution:
     """An execution as flytekit returns it from a launch: how far it is, and the nodes of a finished one."""
-    return await execution.sync(sync_nodes=execution.is_done)
+    try:
+        return await execution.sync(sync_nodes=execution.is_done)
+    except FlyteSystemException as error:
+        # It was launched: an error would make its caller launch it again.
+        logger.warning("launched %s, but could not look at it: %s", execution.short_string(), error)
+        return execution
+
+
+class _Lifetime:
+    """Lives as long as anything refers to a remote: the facade, its views, and their executions."""
+
+
+class _HeldRemote(AioRemote):
+    """An async remote whose connection is closed when nothing refers to it any more.
+
+    Legacy callers make a remote a request and never close it, and some keep an execution longer than its remote.
+    """
+
+    def __init__(self, config: Config, default_project: str | None, default_domain: str | None, **options: Any) -> None:
+        super().__init__(config, default_project, default_domain, **options)
+        self._lifetime = _Lifetime()  # views share it
+        # The loop thread itself ends at exit.
+        weakref.finalize(self._lifetime, _release, self._connector).atexit = False
 
 
 class FlyteRemote:
@@ -37,8 +64,7 @@ class FlyteRemote:
         **options: Any,
     ) -> None:
         """Describe the backend; no I/O, no thread. Options are those of `flyteasync.FlyteRemote`."""
-        self._aio = AioRemote(config, default_project, default_domain, **options)
-        weakref.finalize(self, _release, self._aio).atexit = False  # the loop thread itself ends then
+        self._aio: AioRemote = _HeldRemote(config, default_project, default_domain, **options)
 
     fetch_task = blocking(AioRemote.fetch_task)
     fetch_workflow = blocking(AioRemote.fetch_workflow)
@@ -110,10 +136,7 @@ class FlyteRemote:
         view = object.__new__(type(self))
         view.__dict__.update(self.__dict__)
         view._aio = self._aio.with_options(**options)
-        view._origin = self  # or its finaliser would close the connection under the view
         return view
-
-    _origin: FlyteRemote | None = None
 
     def close(self, grace: Duration = 1.0) -> None:
         """Close the connection of this remote and all its views; see `flyteasync.FlyteRemote.aclose`."""
@@ -131,7 +154,6 @@ class FlyteRemote:
         return repr(self._aio)
 
 
-def _release(remote: AioRemote) -> None:
-    """Close what a dropped facade leaves open; legacy callers make a remote a request and never close it."""
-    if remote.connected:
-        portal().submit(remote.aclose(0))
+def _release(connector: Connector) -> None:
+    if connector.connected:
+        portal().submit(connector.aclose(0))

@@ -7,19 +7,25 @@ when a serializer raises, so encoding and decoding happen outside.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
+import os
 from typing import Any, cast
 
 import anyio.lowlevel
 import grpc
 import grpc.aio
 
-from ..errors import Status
-from .base import Metadata, TransportError, TransportOptions
-from .tls import channel_credentials
+from ..deadline import Deadline
+from ..errors import FlyteUsageError, FlyteWrongLoop, Status
+from .base import NO_LIMIT, Metadata, TransportError, TransportOptions, refused_metadata
+from .tls import ShownCertificate, roots_file, shown_certificate, warn_of_blind_trust
 
 STATUS_DETAILS = "grpc-status-details-bin"
+CONNECTING_MS = 20_000
 RECONNECT_CEILING_MS = 2000
-MAX_METADATA_BYTES = 64 * 1024  # flyteadmin sends messages of up to 32,000 bytes as metadata
+MAX_METADATA_BYTES = 256 * 1024
+"""flyteadmin sends messages of up to 32,000 bytes, escaped, and again in the status' details."""
 
 
 def _channel_arguments(options: TransportOptions) -> list[tuple[str, Any]]:
@@ -31,62 +37,164 @@ def _channel_arguments(options: TransportOptions) -> list[tuple[str, Any]]:
         ("grpc.keepalive_time_ms", int(options.keepalive * 1000)),
         ("grpc.keepalive_permit_without_calls", 0),
         ("grpc.initial_reconnect_backoff_ms", 100),
-        ("grpc.min_reconnect_backoff_ms", 100),
+        ("grpc.min_reconnect_backoff_ms", CONNECTING_MS),  # in fact the time that making a connection may take
         ("grpc.max_reconnect_backoff_ms", RECONNECT_CEILING_MS),
-        ("grpc.enable_retries", 0),  # the call path retries
+        # Only what a GOAWAY says was not looked at is repeated: with no service config there is no other retry.
+        ("grpc.enable_retries", 1),
+        ("grpc.service_config_disable_resolution", 1),
         ("grpc.use_local_subchannel_pool", 1),  # else channels of equal options share one connection
         ("grpc.primary_user_agent", options.user_agent),
     ]
 
 
+@functools.cache
+def _home() -> int:
+    """The process in which this was called first: gRPC's core lives there, and not in forks of it."""
+    return os.getpid()
+
+
 class GrpcAioTransport:
-    """A grpc.aio channel; make it inside the loop that will use it."""
+    """A grpc.aio channel; it belongs to the loop of its first call."""
 
     def __init__(self, options: TransportOptions) -> None:
-        arguments = _channel_arguments(options)
-        self._endpoint = options.endpoint
+        """Raise FlyteUsageError in a fork of a process that has used grpc.aio.
+
+        Raises FlyteInvalidInputException if the options' certificates cannot be read.
+        """
+        self._options = options
+        self._check_process()
+        file = None if options.insecure or options.insecure_skip_verify else roots_file(options)
+        self._roots = None if file is None else file.read_bytes()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
-        self._channel = (
-            grpc.aio.insecure_channel(options.endpoint, options=arguments)
-            if options.insecure
-            else grpc.aio.secure_channel(options.endpoint, channel_credentials(options.ca_cert_file), options=arguments)
-        )
+        self._under_way = 0
+        self._idle = asyncio.Event()
+        self._channels: list[grpc.aio.Channel] = []  # the last one is in use
         self._methods: dict[str, Any] = {}  # path -> grpc.aio.UnaryUnaryMultiCallable of bytes
+        self._trusted: ShownCertificate | None = None
+        self._looking: asyncio.Task[ShownCertificate] | None = None
+        warn_of_blind_trust(options)
 
     @property
     def endpoint(self) -> str:
         """The endpoint as `host:port`."""
-        return self._endpoint
+        return self._options.endpoint
 
     async def unary(self, path: str, request: bytes, *, timeout: float | None, metadata: Metadata) -> bytes:
         """See `Transport.unary`."""
-        if self._closed:
-            raise TransportError(Status.CANCELLED, "the transport is closed", closed=True)
+        self._check_use()
+        if timeout is not None and timeout > NO_LIMIT:
+            timeout = None  # gRPC's clock overflows
         method = self._methods.get(path)
-        if method is None:
-            method = self._methods[path] = cast("Any", self._channel.unary_unary(path))
+        task = asyncio.current_task()
+        cancelled_before = task.cancelling() if task is not None else 0
+        self._under_way += 1
         try:
-            return cast("bytes", await method(request, timeout=timeout, metadata=metadata))
+            if method is None:
+                method, timeout = await self._method(path, timeout)
+            reply = await method(request, timeout=timeout, metadata=metadata)
         except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if self._closed and (task is None or not task.cancelling()):
-                # Closing a channel cancels its calls; nobody cancelled this task.
+            if self._closed and (task is None or task.cancelling() == cancelled_before):
+                # Closing a channel cancels its calls; nobody cancelled this task meanwhile.
                 raise TransportError(Status.CANCELLED, "the transport was closed", closed=True) from None
             # grpc.aio drops the message by which anyio knows its own cancellation (grpc/grpc#43502): raise it anew.
             await anyio.lowlevel.checkpoint()
             raise
-        except grpc.aio.AioRpcError as error:
-            raise _translate(error) from None  # no exception of the library leaves it
+        except grpc.aio.AioRpcError as error:  # no exception of the library leaves this method
+            if self._trusted is not None and error.code() is grpc.StatusCode.UNAVAILABLE:
+                self._methods.clear()  # the server may show another certificate now
+            raise self._translate(error) from None
+        except (grpc.aio.UsageError, grpc.aio.InternalError, TypeError, ValueError):
+            raise refused_metadata(metadata) from None
+        finally:
+            self._under_way -= 1
+            if self._closed and not self._under_way:
+                self._idle.set()
+        if reply is None:
+            raise TransportError(Status.INTERNAL, "the reply is not one whole message")
+        return cast("bytes", reply)
+
+    def _check_use(self) -> None:
+        if self._closed:
+            raise TransportError(Status.CANCELLED, "the transport is closed", closed=True)
+        self._check_process()
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+        elif loop is not self._loop:
+            raise FlyteWrongLoop(
+                f"the connection to {self.endpoint} belongs to another event loop: make one FlyteRemote a loop"
+            )
+
+    def _check_process(self) -> None:
+        if _home() != os.getpid():
+            raise FlyteUsageError(
+                f"this process is a fork of one that used grpc.aio (process {_home()}), which does not survive that:"
+                " use FlyteRemote(..., transport='grpclib'), or start processes by 'spawn' or 'forkserver'"
+            )
+
+    async def _method(self, path: str, timeout: float | None) -> tuple[Any, float | None]:
+        """The callable for a path, and what is left of the time."""
+        options = self._options
+        if options.insecure_skip_verify and not options.insecure:
+            until = Deadline.after(timeout)
+            await self._trust_what_is_shown(timeout)
+            timeout = None if timeout is None else until.remaining()
+        elif not self._channels:
+            self._channels.append(_open_channel(options, self._roots))
+        method = self._methods[path] = cast("Any", self._channels[-1].unary_unary(path))
+        return method, timeout
+
+    async def _trust_what_is_shown(self, timeout: float | None) -> None:
+        """Have a channel that trusts the certificate which the server shows now."""
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(shown_certificate(self.endpoint))
+        try:
+            async with asyncio.timeout(timeout):
+                shown = await asyncio.shield(self._looking)
+        except TimeoutError:
+            text = f"no connection within {timeout:g} s"
+            raise TransportError(Status.DEADLINE_EXCEEDED, text, unprocessed=True) from None
+        except TransportError as error:  # shared by all who waited
+            raise TransportError(error.status, error.text, unprocessed=True) from None
+        if shown != self._trusted and not self._closed:
+            self._trusted = shown
+            self._channels.append(_open_trusting_channel(self._options, shown))
 
     async def aclose(self, grace: float) -> None:
         """See `Transport.aclose`."""
         self._closed = True
-        await self._channel.close(grace)
+        if self._looking is not None:
+            self._looking.cancel()
+        try:
+            if self._under_way and grace > 0:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(grace):
+                        await self._idle.wait()
+        finally:
+            # The channel's own grace cannot be cut short, and finds no calls at all in older releases of grpcio.
+            for channel in self._channels:
+                await channel.close(None)  # suspends nowhere, so that no cancellation comes between
+
+    def _translate(self, error: grpc.aio.AioRpcError) -> TransportError:
+        status, details = Status(error.code().value[0]), b""
+        for key, value in error.trailing_metadata() or ():
+            if key == STATUS_DETAILS and isinstance(value, bytes):
+                details = value
+        closed = self._closed and status in (Status.CANCELLED, Status.UNAVAILABLE)
+        return TransportError(status, error.details() or "", status_details=details, closed=closed)
 
 
-def _translate(error: grpc.aio.AioRpcError) -> TransportError:
-    details = b""
-    for key, value in error.trailing_metadata() or ():
-        if key == STATUS_DETAILS and isinstance(value, bytes):
-            details = value
-    return TransportError(Status(error.code().value[0]), error.details() or "", status_details=details)
+def _open_channel(options: TransportOptions, roots: bytes | None) -> grpc.aio.Channel:
+    arguments = _channel_arguments(options)
+    if options.insecure:
+        return grpc.aio.insecure_channel(options.endpoint, options=arguments)
+    return grpc.aio.secure_channel(options.endpoint, grpc.ssl_channel_credentials(roots), options=arguments)
+
+
+def _open_trusting_channel(options: TransportOptions, shown: ShownCertificate) -> grpc.aio.Channel:
+    """gRPC verifies always: so the certificate is its own authority, and its name the one that is asked for."""
+    arguments = _channel_arguments(options)
+    if shown.name is not None:
+        arguments.append(("grpc.ssl_target_name_override", shown.name))
+    return grpc.aio.secure_channel(options.endpoint, grpc.ssl_channel_credentials(shown.pem), options=arguments)

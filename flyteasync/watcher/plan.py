@@ -37,7 +37,7 @@ COALESCE = 0.25
 """The part of its interval by which a target may be asked early, to share a question with others."""
 
 SINGLY = 3
-"""So few names are asked with GetExecution, which also brings the whole error."""
+"""So few names of a project and domain are asked for one by one, with GetExecution, which brings the whole error."""
 
 
 class Name(NamedTuple):
@@ -89,8 +89,8 @@ class Poll:
 
     @property
     def singly(self) -> bool:
-        """Whether to ask each with GetExecution."""
-        return len(self.targets) <= SINGLY
+        """Whether to ask with GetExecution."""
+        return len(self.targets) == 1
 
     def request(self) -> admin.ResourceListRequest:
         """The question as ListExecutions: archived ones too, and only finished ones if all are known to exist."""
@@ -139,6 +139,12 @@ class Schedule:
             self._push(target, min(target.due, now + interval(now - target.since, ceiling)))
         return target
 
+    def relax(self, name: Name, ceiling: float) -> None:
+        """Ask at a lower rate after the next time."""
+        target = self.targets.get(name)
+        if target is not None:
+            target.ceiling = ceiling
+
     def remove(self, name: Name) -> None:
         """Ask no more for a name."""
         target = self.targets.pop(name, None)
@@ -179,10 +185,9 @@ class Schedule:
 
 
 def polls(targets: Iterable[Target], chunk: int) -> list[Poll]:
-    """The questions that ask for all of these targets, each for at most `chunk`."""
+    """The questions that ask for all of these targets, each for at most `chunk`; few targets are asked for singly."""
     groups: defaultdict[tuple[str, str, bool], list[Target]] = defaultdict(list)
     for target in targets:
         groups[target.name.project, target.name.domain, target.known].append(target)
-    return [
-        Poll(tuple(group[start : start + chunk])) for group in groups.values() for start in range(0, len(group), chunk)
-    ]
+    sized = ((group, 1 if len(group) <= SINGLY else chunk) for group in groups.values())
+    return [Poll(tuple(group[start : start + size])) for group, size in sized for start in range(0, len(group), size)]

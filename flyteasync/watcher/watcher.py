@@ -8,13 +8,13 @@ import logging
 import math
 import random
 from collections import defaultdict
+from collections.abc import Sequence
 
 import anyio
 
 from ..deadline import Deadline
 from ..errors import (
     FlyteDecodeError,
-    FlyteEntityNotExistException,
     FlyteError,
     FlyteRemoteClosed,
     FlyteResourceExhausted,
@@ -29,10 +29,10 @@ from .plan import CHUNK, FLOOR, LATEST, TERMINAL_PHASES, Name, Phase, Poll, Sche
 logger = logging.getLogger(__name__)
 
 POLL_PACE = 0.02
-"""Seconds between the starts of two rounds: at most 50 a second."""
+"""Seconds between the starts of two polls: at most 50 a second."""
 
 POLLS_IN_FLIGHT = 8
-"""Rounds begin later while so many polls are unanswered."""
+"""No poll is sent while so many are unanswered."""
 
 OUTAGE_STRETCH = 2.0
 """How much longer a target's interval is after a poll that failed."""
@@ -53,7 +53,7 @@ class Watcher:
         self._waiters: defaultdict[Name, dict[asyncio.Future[admin.Execution], float]] = defaultdict(dict)
         self._phases: dict[Name, Phase] = {}
         self._chunk = CHUNK
-        self._in_flight = 0
+        self._places = asyncio.Semaphore(POLLS_IN_FLIGHT)
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._ending: set[asyncio.Task[None]] = set()
@@ -81,22 +81,34 @@ class Watcher:
             FlyteRemoteClosed: the connection was closed.
             FlyteError: the server refuses to answer, for example because of missing rights.
         """
-        if self._closed:
-            raise FlyteRemoteClosed(f"the remote is closed; nobody waits for {name} any more")
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        future: asyncio.Future[admin.Execution] = loop.create_future()
-        allowed = LATEST if ceiling is None else max(FLOOR, ceiling)
-        timer = None if deadline.at == math.inf else loop.call_at(deadline.at, self._expire, future, name, began)
-        self._waiters[name][future] = allowed
-        self._schedule.add(name, began, allowed, known=known)
-        self._start()
+        future = self.register(name, ceiling=ceiling, known=known)
+        timer = None
+        if deadline.at != math.inf:
+            loop = asyncio.get_running_loop()
+            timer = loop.call_at(deadline.at, self._expire, future, name, deadline.at - loop.time())
         try:
             return await future
         finally:
             if timer is not None:
                 timer.cancel()
-            self._forget(name, future)
+            self.forget(name, future)
+
+    def register(
+        self, name: Name, *, ceiling: float | None = None, known: bool = False
+    ) -> asyncio.Future[admin.Execution]:
+        """Begin to wait without a task: the future ends as `wait` does, except that it has no deadline.
+
+        Whoever registers a future has to `forget` it. Raises FlyteRemoteClosed if the connection is closed.
+        """
+        if self._closed:
+            raise FlyteRemoteClosed(f"the remote is closed; nobody waits for {name} any more")
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[admin.Execution] = loop.create_future()
+        allowed = LATEST if ceiling is None else max(FLOOR, ceiling)
+        self._waiters[name][future] = allowed
+        self._schedule.add(name, loop.time(), allowed, known=known)
+        self._start()
+        return future
 
     async def aclose(self) -> None:
         """Fail all waits with FlyteRemoteClosed and stop polling."""
@@ -109,12 +121,20 @@ class Watcher:
 
     # Those who wait ...
 
-    def _forget(self, name: Name, future: asyncio.Future[admin.Execution]) -> None:
+    @property
+    def waiting(self) -> int:
+        """How many executions are waited for."""
+        return len(self._waiters)
+
+    def forget(self, name: Name, future: asyncio.Future[admin.Execution]) -> None:
+        """Stop waiting with a registered future."""
+        future.cancel()
         waiters = self._waiters.get(name)
         if waiters is None:
             return
         waiters.pop(future, None)
         if waiters:
+            self._schedule.relax(name, min(waiters.values()))
             return
         del self._waiters[name]
         self._phases.pop(name, None)
@@ -122,14 +142,15 @@ class Watcher:
         if not self._waiters:
             self._stop()
 
-    def _expire(self, future: asyncio.Future[admin.Execution], name: Name, began: float) -> None:
+    def _expire(self, future: asyncio.Future[admin.Execution], name: Name, allowed: float) -> None:
         if future.done():
             return
-        lasted = asyncio.get_running_loop().time() - began
         phase = self._phases.get(name)
         seen = f"its phase was {phase.name} when last seen" if phase is not None else "it was not seen to be finished"
         future.set_exception(
-            FlyteTimeout(f"execution {name} did not finish within {lasted:g} s: {seen}", identifier=str(name))
+            FlyteTimeout(
+                f"execution {name} did not finish within {round(allowed, 2):g} s: {seen}", identifier=str(name)
+            )
         )
 
     def _settle(self, name: Name, outcome: admin.Execution | FlyteError) -> None:
@@ -164,9 +185,9 @@ class Watcher:
                 while True:
                     await self._until_due()
                     for poll in polls(self._schedule.take_due(loop.time()), self._chunk):
-                        self._in_flight += 1
+                        await self._places.acquire()
                         group.start_soon(self._ask, poll)
-                    await anyio.sleep(POLL_PACE)
+                        await anyio.sleep(POLL_PACE)
         except Exception as error:
             # A defect of ours: nobody may wait forever for a poller that is gone.
             logger.exception("the watcher failed")
@@ -174,11 +195,11 @@ class Watcher:
                 self._settle(name, FlyteSystemException(f"the watcher failed while waiting for {name}: {error!r}"))
 
     async def _until_due(self) -> None:
-        """Return when a target is due and not too many polls are unanswered."""
+        """Return when a target is due."""
         loop = asyncio.get_running_loop()
         while True:
             self._wake.clear()
-            due = math.inf if self._in_flight >= POLLS_IN_FLIGHT else self._schedule.next_due()
+            due = self._schedule.next_due()
             if due <= loop.time():
                 return
             try:
@@ -191,23 +212,22 @@ class Watcher:
         """Ask one question and put those who go on waiting back into the schedule."""
         stretch = random.uniform(0.9, 1.1)  # noqa: S311 - jitter is no secret
         try:
-            if poll.singly:
-                for target in poll.targets:
-                    await self._ask_singly(target)
-            else:
-                await self._ask_chunk(poll)
-        except FlyteError as error:
-            stretch *= OUTAGE_STRETCH
-            self._failed(poll, error)
+            if not await self._answered(poll):
+                stretch *= OUTAGE_STRETCH
         finally:
-            self._in_flight -= 1
+            self._places.release()
             now = asyncio.get_running_loop().time()
             for target in poll.targets:
                 self._schedule.again(target, now, stretch)
             self._wake.set()
 
-    async def _ask_chunk(self, poll: Poll) -> None:
+    async def _answered(self, poll: Poll) -> bool:
+        """Ask, and tell whether the server answered."""
+        return await (self._ask_singly(poll.targets[0]) if poll.singly else self._ask_chunk(poll))
+
+    async def _ask_chunk(self, poll: Poll) -> bool:
         """ListExecutions; too large an answer halves the chunk, for this question and those to come."""
+        size = len(poll.targets)
         try:
             answer = await self._admin.list_executions(poll.request())
             seen = {Name.of(execution.id): execution for execution in answer.executions}
@@ -215,22 +235,25 @@ class Watcher:
                 if target.name in seen:
                     self._look(target, seen[target.name])
         except _TOO_LARGE:
-            self._chunk = max(1, len(poll.targets) // 2)
+            self._chunk = max(1, min(self._chunk, size // 2))
             logger.info("asking for %d executions at a time", self._chunk)
-            for half in poll.halves():
-                await (self._ask_singly(half.targets[0]) if len(half.targets) == 1 else self._ask_chunk(half))
-            return
-        for target in poll.targets:
-            if not target.known and target.name not in seen:
-                await self._ask_singly(target)  # the only question to which NOT_FOUND is an answer
+            return all([await self._answered(half) for half in poll.halves()])
+        except FlyteError as error:
+            return self._failed(poll.targets, error)
+        if size >= self._chunk:
+            self._chunk = min(CHUNK, self._chunk + 1)
+        absent = [target for target in poll.targets if not target.known and target.name not in seen]
+        return all([await self._ask_singly(target) for target in absent])
 
-    async def _ask_singly(self, target: Target) -> None:
+    async def _ask_singly(self, target: Target) -> bool:
+        """GetExecution: the only question to which NOT_FOUND is an answer."""
         if target.name not in self._waiters:
-            return
+            return True
         try:
             self._look(target, await self._admin.get_execution(_get(target.name)))
-        except FlyteEntityNotExistException as error:
-            self._settle(target.name, error)
+        except FlyteError as error:
+            return self._failed((target,), error)
+        return True
 
     def _look(self, target: Target, execution: admin.Execution) -> None:
         target.known = True
@@ -240,13 +263,14 @@ class Watcher:
         elif target.name in self._waiters:
             self._phases[target.name] = phase
 
-    def _failed(self, poll: Poll, error: FlyteError) -> None:
+    def _failed(self, targets: Sequence[Target], error: FlyteError) -> bool:
         """An outage is waited out; an answer that will not change ends the waits."""
         if error.retryable:
-            logger.debug("a poll of %d executions failed: %s", len(poll.targets), error)
-            return
-        for target in poll.targets:
+            logger.debug("a poll of %d executions failed: %s", len(targets), error)
+            return False
+        for target in targets:
             self._settle(target.name, error)
+        return True
 
 
 def _get(name: Name) -> admin.WorkflowExecutionGetRequest:

@@ -7,7 +7,7 @@ import enum
 import math
 import warnings
 from datetime import UTC, date, datetime, timedelta, timezone
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pytest
 
@@ -27,7 +27,7 @@ with warnings.catch_warnings():
     from flytekit.core.type_engine import LiteralsResolver as TheirResolver
     from flytekit.core.type_engine import TypeEngine
     from flytekit.models.interface import Variable
-    from flytekit.models.literals import Literal
+    from flytekit.models.literals import Literal as TheirLiteral
     from flytekit.models.types import LiteralType
 
 
@@ -72,6 +72,11 @@ CASES: list[tuple[Any, Any]] = [
     (date(1900, 1, 1), date),
     (timedelta(0), timedelta),
     (timedelta(days=400, microseconds=1), timedelta),
+    (timedelta(microseconds=-1), timedelta),
+    (timedelta(days=-400, seconds=1.5), timedelta),
+    (timedelta(seconds=315_576_000_000), timedelta),
+    (-timedelta(seconds=315_576_000_000), timedelta),
+    (-timedelta(seconds=315_575_999_999, microseconds=999_999), timedelta),
     (Color.RED, Color),
     (Mood.GOOD, Mood),
     ([], list[int]),
@@ -113,6 +118,12 @@ CASES: list[tuple[Any, Any]] = [
     (3, Annotated[int, "epochs"]),
     (None, Annotated[int | None, "epochs"]),
     ([3], list[Annotated[int, "epochs"]]),
+    ("a", Literal["a", "b"]),
+    (2, Literal[1, 2]),
+    (True, Literal[True]),
+    (0.5, Literal[0.5]),
+    (["a"], list[Literal["a", "b"]]),
+    ("a", Literal["a"] | None),
 ]
 IDS = [f"{index}-{kind}" for index, (_, kind) in enumerate(CASES)]
 
@@ -128,7 +139,7 @@ def their_literal(value: Any, python_type: Any) -> literals_pb2.Literal:
 
 def read_by_them(literal: core.Literal, python_type: Any) -> Any:
     message = literals_pb2.Literal.FromString(encode(literal))
-    return TypeEngine.to_python_value(FlyteContext.current_context(), Literal.from_flyte_idl(message), python_type)
+    return TypeEngine.to_python_value(FlyteContext.current_context(), TheirLiteral.from_flyte_idl(message), python_type)
 
 
 def ours(message: Any) -> core.Literal:
@@ -171,12 +182,12 @@ def test_the_literals_are_the_same_messages(value: Any, python_type: Any):
 
 
 @pytest.mark.parametrize(
-    ("value", "python_type"), [case for case in CASES if case[1] != datetime | date]
-)  # which flytekit guesses to be datetime, and then cannot read
+    ("value", "python_type"), [case for case in CASES if case[1] not in (datetime | date, Literal["a"] | None)]
+)  # which flytekit guesses to be datetime and str, and then cannot read
 def test_an_untyped_read_gives_what_flytekit_gives(value: Any, python_type: Any):
     message = their_literal(value, python_type)
     variable = Variable(type=TypeEngine.to_literal_type(python_type), description="")
-    theirs = TheirResolver({"x": Literal.from_flyte_idl(message)}, {"x": variable})["x"]
+    theirs = TheirResolver({"x": TheirLiteral.from_flyte_idl(message)}, {"x": variable})["x"]
     mine = LiteralsResolver({"x": ours(message)}, {"x": our_variable(variable)})["x"]
     assert plain(mine) == plain(theirs)
 
@@ -269,12 +280,14 @@ def struct_literal(entries: dict[str, Any]) -> literals_pb2.Literal:
 )
 def test_a_struct_of_an_older_flytekit_is_read_as_flytekit_reads_it(entries: dict[str, Any], python_type: Any):
     message = struct_literal(entries)
-    theirs = TypeEngine.to_python_value(FlyteContext.current_context(), Literal.from_flyte_idl(message), python_type)
+    theirs = TypeEngine.to_python_value(
+        FlyteContext.current_context(), TheirLiteral.from_flyte_idl(message), python_type
+    )
     assert to_python(ours(message), python_type) == theirs
 
 
 def test_a_model_of_flytekit_is_taken_as_a_literal():
-    model = Literal.from_flyte_idl(their_literal(3, int))
+    model = TheirLiteral.from_flyte_idl(their_literal(3, int))
     assert to_literal(model, literal_type(int)) == ours(their_literal(3, int))
 
 

@@ -5,9 +5,11 @@ import pytest
 
 from flyteasync.errors import FlyteTypeException
 from flyteasync.idl import core
-from flyteasync.literals.base import Converter, Reader, Registry, Writer
+from flyteasync.literals.base import Converter, Registry
 from flyteasync.literals.containers import DictConverter, ListConverter, UnionConverter
+from flyteasync.literals.reading import Reader
 from flyteasync.literals.scalars import NoneConverter, StrConverter
+from flyteasync.literals.writing import Writer
 
 
 class PathConverter(Converter):

@@ -108,9 +108,10 @@ def test_a_literal_is_there_without_being_converted():
 
 
 def test_a_value_of_an_unsupported_kind_is_refused_when_it_is_read():
-    resolver = LiteralsResolver({"f": blob(), "n": to_literal(1, literal_type(int))})
+    error = core.Literal(scalar=core.Scalar(error=core.Error(message="m")))
+    resolver = LiteralsResolver({"f": error, "n": to_literal(1, literal_type(int))})
     assert resolver["n"] == 1
-    with pytest.raises(FlyteTypeException, match=r"^f: reading a literal that holds blob is not supported$"):
+    with pytest.raises(FlyteTypeException, match=r"^f: reading a literal that holds error is not supported$"):
         resolver["f"]
 
 

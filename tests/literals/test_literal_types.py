@@ -2,7 +2,9 @@
 import enum
 import sys
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Annotated, Any, Dict, List, NewType, Optional, Union
+from uuid import UUID
 
 import pytest
 
@@ -106,16 +108,18 @@ class Nothing(enum.Enum):
     pass
 
 
+class Opaque:
+    pass
+
+
 @pytest.mark.parametrize(
     ("python_type", "text"),
     [
         (tuple[int, str], "tuple[int, str] has no Flyte type: tuples are not Flyte values, use a list"),
         (tuple, "tuple has no Flyte type: tuples are not Flyte values, use a list"),
-        (set[int], "set[int] has no Flyte type"),
-        (Any, "Any has no Flyte type"),
-        (object, "object has no Flyte type"),
+        (Opaque, "Opaque has no Flyte type; such values travel as pickles, which are FlytePickle here"),
         (list, "list has no Flyte type without the type of its items: list[int]"),
-        (list[set[int]], "set[int] has no Flyte type"),
+        (list[Opaque], "Opaque has no Flyte type; such values travel as pickles, which are FlytePickle here"),
         (Number, "Number: only an Enum whose values are str has a Flyte type"),
         (Nothing, "Nothing: only an Enum whose values are str has a Flyte type"),
     ],
@@ -124,6 +128,13 @@ def test_a_type_that_flyte_lacks_is_refused_by_name(python_type: Any, text: str)
     with pytest.raises(FlyteTypeException) as caught:
         literal_type(python_type)
     assert str(caught.value) == text
+
+
+@pytest.mark.parametrize("python_type", [bytes, set[int], Any, UUID, Decimal])
+def test_what_flytekit_pickles_has_the_type_of_a_pickle(python_type: Any):
+    blob = literal_type(python_type).blob
+    assert blob is not None
+    assert blob.format == "PythonPickle"
 
 
 @pytest.mark.parametrize(
@@ -175,13 +186,6 @@ def test_values_of_a_guessed_enum_are_never_dropped_for_their_names():
 @pytest.mark.parametrize(
     ("unsupported", "text"),
     [
-        (core.LiteralType(blob=core.BlobType(format="csv")), "FlyteFile['csv']"),
-        (
-            core.LiteralType(blob=core.BlobType(dimensionality=core.BlobTypeBlobDimensionality.MULTIPART)),
-            "FlyteDirectory",
-        ),
-        (core.LiteralType(structured_dataset_type=core.StructuredDatasetType()), "StructuredDataset"),
-        (core.LiteralType(schema=core.SchemaType()), "Schema"),
         (core.LiteralType(simple=core.SimpleType.ERROR), "error"),
         (core.LiteralType(), "no type"),
     ],

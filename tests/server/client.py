@@ -76,6 +76,14 @@ class Client:
         path = f"/flyteasync.server.Control/{name}"
         return json.loads(await self.raw(path, json.dumps(payload).encode()))
 
+    async def in_flight(self, number: int) -> None:
+        """Ask until so many calls are in flight."""
+        async with asyncio.timeout(20):
+            while True:
+                if (await self.control("GetStats"))["in_flight"] == number:
+                    return
+                await asyncio.sleep(0.002)
+
     # What tests do all the time...
 
     async def register(

@@ -26,6 +26,7 @@ from tests.server.build import (
 )
 from tests.server.client import Client
 from tests.server.conftest import Connect
+from tests.support.loop import clock
 
 Phase = core.WorkflowExecutionPhase
 NodePhase = core.NodeExecutionPhase
@@ -361,8 +362,45 @@ async def test_at_most_32_plain_handlers_run_at_a_time(connect: Connect) -> None
 
 
 async def test_simulated_work_takes_its_time(connect: Connect) -> None:
-    _, execution = await run_one(connect, lambda: None, phase_delay=0.05)
-    assert execution.closure.duration.total_seconds() >= 0.05
+    began = asyncio.Event()
+
+    async def work() -> None:
+        began.set()
+
+    client: Client = await connect({"t": work}, phase_delay=3600)
+    plan = await client.register(workflow("wf", [node("n0", "t")]), [task("t")])
+    await client.launch(plan, "e1")
+    await client.node(E1, "n0", NodePhase.RUNNING)
+    assert not began.is_set()
+    await clock().advance(3600)
+    assert (await client.finish(E1)).closure.phase == Phase.SUCCEEDED
+    assert began.is_set()
+
+
+async def test_events_are_recorded_in_the_order_in_which_they_happen(connect: Connect) -> None:
+    client, execution = await run_graph(
+        connect, {"t": lambda: None}, [task("t")], [node("n0", "t"), node("n1", "t", after=["n0"])]
+    )
+    nodes = await client.nodes(E1)
+    [attempt] = await client.attempts(E1, "n1")
+    times = [
+        execution.closure.created_at,
+        execution.closure.started_at,
+        nodes["start-node"].closure.created_at,
+        nodes["n0"].closure.created_at,
+        nodes["n0"].closure.started_at,
+        nodes["n0"].closure.updated_at,
+        nodes["n1"].closure.created_at,
+        nodes["n1"].closure.started_at,
+        attempt.closure.created_at,
+        attempt.closure.started_at,
+        attempt.closure.updated_at,
+        nodes["n1"].closure.updated_at,
+        nodes["end-node"].closure.created_at,
+        nodes["end-node"].closure.updated_at,
+        execution.closure.updated_at,
+    ]
+    assert times == sorted(times)
 
 
 # Failure...

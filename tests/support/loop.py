@@ -1,6 +1,8 @@
 """The event loop of the tests."""
 
 import asyncio
+import time
+from collections.abc import Callable
 
 
 class WarpLoop(asyncio.SelectorEventLoop):
@@ -31,3 +33,14 @@ async def settle(turns: int = 20) -> None:
     """Let everything run that can run without I/O."""
     for _ in range(turns):
         await asyncio.sleep(0)
+
+
+async def eventually(condition: Callable[[], object], limit: float = 5.0) -> None:
+    """Return as soon as a condition holds that comes true through I/O, such as a request's arrival.
+
+    Fails after `limit` seconds of real time, which no test moves.
+    """
+    end = time.monotonic() + limit
+    while not condition():
+        assert time.monotonic() < end, "the condition did not come true"
+        await asyncio.sleep(0.001)

@@ -63,8 +63,9 @@ def test_unknown_names_are_asked_in_every_phase() -> None:
 
 
 def test_few_names_are_asked_singly() -> None:
-    assert Poll(tuple(targets(SINGLY))).singly
-    assert not Poll(tuple(targets(SINGLY + 1))).singly
+    assert [poll.singly for poll in polls(targets(SINGLY), CHUNK)] == [True] * SINGLY
+    assert [poll.singly for poll in polls(targets(SINGLY + 1), CHUNK)] == [False]
+    assert [len(poll.targets) for poll in polls(targets(2 * CHUNK + 1), CHUNK)] == [CHUNK, CHUNK, 1]
 
 
 @given(
@@ -106,6 +107,18 @@ def test_a_more_eager_waiter_brings_a_target_forward() -> None:
     schedule.add(name(1), 1001.0, 1.0, known=False)
     assert schedule.next_due() == 1002.0
     assert target.known
+
+
+def test_a_less_eager_waiter_who_is_left_sets_the_rate_after_the_next_time() -> None:
+    schedule = Schedule()
+    target = schedule.add(name(1), 0.0, 1.0, known=True)
+    schedule.take_due(0.0)
+    schedule.again(target, 1000.0)
+    schedule.relax(name(1), LATEST)
+    assert schedule.next_due() == 1001.0
+    assert schedule.take_due(1001.0) == [target]
+    schedule.again(target, 1001.0)
+    assert schedule.next_due() == 1001.0 + LATEST
 
 
 def test_a_removed_target_is_not_asked_again_even_if_it_was_being_asked() -> None:

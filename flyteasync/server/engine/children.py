@@ -42,8 +42,10 @@ async def run_launch_plan(plan: core.Identifier, node: NodeRun, attempt: Attempt
 def _launch(node: NodeRun, attempt: Attempt, plan: core.Identifier, name: str) -> None:
     run, store = node.scope.run, node.shared.store
     parent = core.NodeExecutionIdentifier(node_id=node.unique_id, execution_id=run.identifier)
+    workflow = store.workflows.by_id(run.row.workflow_id)
     request = child_request(
         run.row,
+        "" if workflow is None else workflow.name,
         store.launch_plans.by_id(run.row.launch_plan_id),
         store.projects.get(run.key[0]),
         plan=plan,
@@ -63,6 +65,7 @@ def _launch(node: NodeRun, attempt: Attempt, plan: core.Identifier, name: str) -
 
 def child_request(
     row: ExecutionRow,
+    workflow: str,
     plan_row: LaunchPlanRow | None,
     project: ProjectRow | None,
     *,
@@ -75,6 +78,7 @@ def child_request(
 
     Args:
         row: the execution that the node belongs to.
+        workflow: the name of its workflow.
         plan_row: the launch plan of that execution, if it has one.
         project: its project.
         plan: the launch plan that is started.
@@ -100,7 +104,7 @@ def child_request(
                 principal=origin.principal,
                 parent_node_execution=parent,
             ),
-            labels=admin.Labels(values={**of_project, **labels, **_own_labels(row)}),
+            labels=admin.Labels(values={**of_project, **labels, **_own_labels(row, workflow)}),
             annotations=admin.Annotations(values=dict(annotations)),
             max_parallelism=spec.max_parallelism,
             security_context=spec.security_context,
@@ -116,13 +120,13 @@ def _given(values: admin.Labels | admin.Annotations | None) -> Mapping[str, str]
     return {} if values is None else values.values
 
 
-def _own_labels(row: ExecutionRow) -> dict[str, str]:
+def _own_labels(row: ExecutionRow, workflow: str) -> dict[str, str]:
     """The labels that flyteadmin puts on the Kubernetes resource of an execution."""
     return {
         "execution-id": row.execution_name,
         "project": row.execution_project,
         "domain": row.execution_domain,
-        "workflow-name": label_value(row.workflow_key[2]),
+        "workflow-name": label_value(workflow),
     }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from ...errors import FlyteUsageError
 from ...idl import core
 from ..clock import Clock
-from ..rows import EntityKey, ExecutionKey, ExecutionRow, SignalRow
+from ..rows import ExecutionKey, ExecutionRow, SignalRow
 from ..store import Store
 from ..validation import TERMINAL
 from .activity import Activity, Wait
@@ -63,7 +63,7 @@ class Engine:
             spawn=self._spawn,
             wait_for_end=self._wait_for_end,
         )
-        self._definitions: dict[EntityKey, Definitions] = {}
+        self._definitions: dict[int, Definitions] = {}
         self._runs: dict[ExecutionKey, Run] = {}
         self._ends: dict[ExecutionKey, list[Wait[None]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -90,9 +90,9 @@ class Engine:
         One whose metadata say that it recovers another execution takes over what has succeeded there. With the setting
         `external` nothing happens if its workflow has a task without a handler.
         """
-        definitions = self._definitions.get(row.workflow_key)
+        definitions = self._definitions.get(row.workflow_id)
         if definitions is None:
-            definitions = self._definitions[row.workflow_key] = Definitions.of(compiled)
+            definitions = self._definitions[row.workflow_id] = Definitions.of(compiled)
         if self._settings.unregistered == "external" and not self._implements(definitions):
             return
         run = self._runs[row.key] = Run(self._shared, row, definitions, inputs, kind_of)

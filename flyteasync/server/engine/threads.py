@@ -1,4 +1,4 @@
-"""Threads for plain handlers, which cannot keep the process from ending, as those of an executor would."""
+"""A few daemon threads that call functions for an event loop."""
 
 from __future__ import annotations
 
@@ -8,78 +8,74 @@ import contextvars
 import queue
 import threading
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+Job = Callable[[], None]
+
 
 class DaemonThreads:
-    """At most so many threads, each started when there is none that has nothing to do.
+    """Calls functions in at most `size` threads, which are made when they are needed and end with `close`.
 
-    Args:
-        limit: how many there are at most.
+    They are daemons: a function that never returns cannot keep the process from ending, as it could in the threads of
+    an executor.
     """
 
-    def __init__(self, limit: int) -> None:
-        self._places = asyncio.Semaphore(limit)
-        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._started = self._idle = 0
+    def __init__(self, size: int) -> None:
+        self._slots = asyncio.Semaphore(size)
+        # Never longer than there are slots.
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._busy = 0
 
     async def run(self, function: Callable[[], T]) -> T:
-        """Call a function in a thread.
+        """Call a function in a thread, and return or raise what it does; exits are raised as RuntimeError.
 
-        A cancelled wait leaves the function behind; its thread takes the next one when it has ended.
-
-        Raises:
-            Exception: what the function raises; a RuntimeError if that is no Exception.
+        A cancelled wait leaves the call behind, which keeps its slot until it returns.
         """
-        await self._places.acquire()
+        await self._slots.acquire()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         context = contextvars.copy_context()
 
-        def finish(result: T | None, error: Exception | None) -> None:
-            self._idle += 1
-            self._places.release()
+        def settle(result: Any, error: Exception | None) -> None:
+            self._busy -= 1
+            self._slots.release()
             if future.cancelled():
                 return
             if error is not None:
                 future.set_exception(error)
             else:
-                future.set_result(cast("T", result))
+                future.set_result(result)
 
         def job() -> None:
             result, error = None, None
             try:
                 result = context.run(function)
-            except Exception as raised:  # it is raised again where the call is awaited  # noqa: BLE001
+            except Exception as raised:  # noqa: BLE001 # it is raised again where the call is awaited
                 # A future takes no StopIteration.
                 error = RuntimeError(repr(raised)) if isinstance(raised, StopIteration) else raised
-            except BaseException as raised:  # a handler that calls sys.exit() must not end the server  # noqa: BLE001
+            except BaseException as raised:  # noqa: BLE001 # sys.exit() in a function must not end the thread
                 error = RuntimeError(repr(raised))
             with contextlib.suppress(RuntimeError):
-                # The loop is closed if the server stopped without waiting for this thread.
-                loop.call_soon_threadsafe(finish, result, error)
+                # The loop is closed if nobody waited for this call.
+                loop.call_soon_threadsafe(settle, result, error)
 
-        self._submit(job)
+        self._busy += 1
+        if self._busy > len(self._threads):
+            self._threads.append(threading.Thread(target=self._work, name="flyteasync handler", daemon=True))
+            self._threads[-1].start()
+        self._jobs.put(job)
         return await future
 
-    def _submit(self, job: Callable[[], None]) -> None:
-        self._jobs.put(job)
-        if self._idle:
-            self._idle -= 1
-            return
-        self._started += 1
-        threading.Thread(target=_work, args=(self._jobs,), name="flyteasync handler", daemon=True).start()
-
     def close(self) -> None:
-        """Let every thread end that has nothing to do, and the others when they have."""
-        for _ in range(self._started):
+        """End the threads; one that is in a call ends after it."""
+        for _ in self._threads:
             self._jobs.put(None)
 
-
-def _work(jobs: queue.SimpleQueue[Any]) -> None:
-    while (job := jobs.get()) is not None:
-        job()
-        # What a handler returned is not kept until the next one is called.
-        del job
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job()
+            # What a function returned is not kept until the next one is called.
+            del job

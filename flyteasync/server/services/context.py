@@ -12,6 +12,7 @@ from ..clock import Clock
 from ..config import ServerConfig
 from ..engine import Engine
 from ..store import Store
+from ..web import Web
 
 Route = Callable[[Any], codec.Message]
 """Answers one RPC: a request message in, a reply message out, or a FlyteError with its status."""
@@ -22,12 +23,13 @@ _NAME_LENGTH = 20
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The state, the settings and the engine."""
+    """The state, the settings, the engine and the HTTP side."""
 
     config: ServerConfig
     store: Store
     engine: Engine
     clock: Clock
+    web: Web
     random: random.Random = field(default_factory=random.SystemRandom)
 
     def execution_name(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from ...idl import admin, core, methods
 from .. import validation
@@ -12,11 +12,10 @@ from ..failures import failed_precondition, missing_entity
 from ..filters import Filter, equals, parse_filters
 from ..listing import Page, named, parse_order, parse_token, select
 from ..rows import ExecutionRow, Row
+from ..store import Group
 from . import entities
 from .context import Context, Route
-from .trimming import trimmed
-
-Related = Sequence[Row]
+from .trimming import shown, trimmed
 
 
 class ExecutionService:
@@ -42,7 +41,7 @@ class ExecutionService:
     def get(self, request: admin.WorkflowExecutionGetRequest) -> admin.Execution:
         """One execution with everything that is known."""
         row = self._find(request.id)
-        return admin.Execution(id=records.execution_id(row), spec=row.spec, closure=row.closure)
+        return admin.Execution(id=records.execution_id(row), spec=row.spec, closure=shown(row))
 
     def data(self, request: admin.WorkflowExecutionGetDataRequest) -> admin.WorkflowExecutionGetDataResponse:
         """Inputs and outputs; empty while there are none."""
@@ -102,7 +101,7 @@ class ExecutionService:
             related=self._related,
         )
 
-    def _candidates(self, project: str, domain: str, filters: Sequence[Filter]) -> Iterable[ExecutionRow]:
+    def _candidates(self, project: str, domain: str, filters: Sequence[Filter]) -> Group[ExecutionRow]:
         """Only the named executions if names are given: nobody may pay for the others."""
         own = [item for item in filters if item.entity is Entity.EXECUTION]
         names = named(own, "execution_name")
@@ -111,7 +110,7 @@ class ExecutionService:
         found = (self._store.executions.get((project, domain, str(name))) for name in names)
         return sorted((row for row in found if row is not None), key=lambda row: row.id)
 
-    def _related(self, row: ExecutionRow, entity: Entity) -> Related:
+    def _related(self, row: ExecutionRow, entity: Entity) -> Sequence[Row]:
         match entity:
             case Entity.LAUNCH_PLAN:
                 related: Row | None = self._store.launch_plans.by_id(row.launch_plan_id)
@@ -139,4 +138,4 @@ def find_execution(context: Context, identifier: core.WorkflowExecutionIdentifie
 
 
 def _listed(row: ExecutionRow) -> admin.Execution:
-    return admin.Execution(id=records.execution_id(row), spec=row.spec, closure=trimmed(row.closure))
+    return admin.Execution(id=records.execution_id(row), spec=row.spec, closure=trimmed(shown(row)))

@@ -76,7 +76,6 @@ class LaunchPlanService:
             version=identifier.version,
             message=admin.LaunchPlan(id=identifier, spec=spec, closure=closure),
             workflow_id=workflow.id,
-            workflow_key=workflow.key,
             schedule_type=_schedule_type(spec),
         )
         self._store.launch_plans.insert(row)

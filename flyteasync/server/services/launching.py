@@ -43,6 +43,12 @@ class LaunchService:
 
     def create(self, request: admin.ExecutionCreateRequest) -> admin.ExecutionCreateResponse:
         """Store an execution and start it."""
+        return self.launch(request)
+
+    def launch(
+        self, request: admin.ExecutionCreateRequest, source_id: int | None = None
+    ) -> admin.ExecutionCreateResponse:
+        """Store an execution and start it; `source_id` is the row of the one that it repeats or recovers."""
         if request.inputs is None or not request.inputs.literals:
             request.inputs = None if request.spec is None else request.spec.inputs
         spec, reference = validation.check_execution_request(request, self._store, self._context.config.domains)
@@ -60,6 +66,7 @@ class LaunchService:
             self._check_concurrency(target.launch_plan)
         row = self._row(key, spec, target)
         row.inputs_uri, row.user_inputs_uri, row.parent_node_execution_id = inputs_uri, user_inputs_uri, parent_id
+        row.source_execution_id = source_id
         self._insert(row, target, inputs)
         return admin.ExecutionCreateResponse(id=records.execution_id(row))
 
@@ -107,15 +114,18 @@ class LaunchService:
         if policy is None or policy.max <= 0:
             return
         running = sum(
-            row.launch_plan_key is not None
-            and row.launch_plan_key[2] == plan.name
-            and row.closure.phase not in validation.TERMINAL
+            row.closure.phase not in validation.TERMINAL and self._is_of(row, plan)
             for row in self._store.executions.group((plan.project, plan.domain))
         )
         if running >= policy.max:
             raise already_exists(
                 f"concurrency limit ({policy.max}) reached for launch plan {plan.name}, skipping execution"
             )
+
+    def _is_of(self, row: ExecutionRow, plan: LaunchPlanRow) -> bool:
+        """Whether an execution is one of a launch plan, of whatever version."""
+        own = self._store.launch_plans.by_id(row.launch_plan_id)
+        return own is not None and own.key[:3] == plan.key[:3]
 
     def _row(self, key: ExecutionKey, spec: admin.ExecutionSpec, target: _Target) -> ExecutionRow:
         now = self._context.clock.now()
@@ -137,11 +147,8 @@ class LaunchService:
             spec=spec,
             closure=closure,
             launch_plan_id=plan.id if task is None else None,
-            launch_plan_key=plan.key if task is None else None,
             workflow_id=target.workflow.id,
-            workflow_key=target.workflow.key,
             task_id=None if task is None else task.id,
-            task_key=None if task is None else task.key,
             inputs_uri="",
             user_inputs_uri="",
             user=metadata.principal,

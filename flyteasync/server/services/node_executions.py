@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 from ...idl import admin, core, methods
 from .. import validation
@@ -12,8 +12,9 @@ from ..failures import missing, missing_entity, not_found
 from ..filters import parse_filters
 from ..listing import parse_order, parse_token, select
 from ..rows import NodeExecutionRow, Row
-from ..text import proto_text
+from ..store import Store
 from .context import Context, Route
+from .task_executions import check_task_execution_id, find_task_execution
 from .trimming import trimmed
 
 
@@ -30,18 +31,11 @@ class NodeExecutionService:
             methods.LIST_NODE_EXECUTIONS.path: self.list,
             methods.GET_NODE_EXECUTION_DATA.path: self.data,
             methods.GET_DYNAMIC_NODE_WORKFLOW.path: self.dynamic_workflow,
+            methods.LIST_NODE_EXECUTIONS_FOR_TASK.path: self.list_for_task,
         }
 
     def _find(self, identifier: core.NodeExecutionIdentifier | None) -> NodeExecutionRow:
-        node, execution = validation.check_node_id(identifier)
-        return self._at(node.node_id, execution)
-
-    def _at(self, node_id: str, execution: core.WorkflowExecutionIdentifier) -> NodeExecutionRow:
-        row = self._store.node_executions.get((execution.project, execution.domain, execution.name, node_id))
-        if row is None:
-            wanted = core.NodeExecutionIdentifier(node_id=node_id, execution_id=execution)
-            raise missing_entity("node execution", wanted)
-        return row
+        return find_node_execution(self._store, identifier)
 
     def get(self, request: admin.NodeExecutionGetRequest) -> admin.NodeExecution:
         """One node execution."""
@@ -68,7 +62,7 @@ class NodeExecutionService:
         """The workflow that a dynamic node generated."""
         row = self._find(request.id)
         if row.dynamic_workflow is None:
-            raise not_found(f"node does not contain dynamic workflow: {proto_text(row.message.id)}")
+            raise not_found("node does not contain dynamic workflow")
         return admin.DynamicNodeWorkflowResponse(compiled_workflow=row.dynamic_workflow)
 
     def list(self, request: admin.NodeExecutionListRequest) -> admin.NodeExecutionList:
@@ -77,13 +71,32 @@ class NodeExecutionService:
         if execution is None or not (execution.project and execution.domain and execution.name):
             raise missing("execution_id")
         validation.check_limit(request.limit)
-        parent = self._at(request.unique_parent_id, execution).id if request.unique_parent_id else None
+        parent = None
+        if request.unique_parent_id:
+            node = core.NodeExecutionIdentifier(node_id=request.unique_parent_id, execution_id=execution)
+            parent = self._find(node).id
+        group = ((execution.project, execution.domain, execution.name), parent)
+        return self._page(group, request, "ListNodeExecutions")
+
+    def list_for_task(self, request: admin.NodeExecutionForTaskListRequest) -> admin.NodeExecutionList:
+        """One page of the nodes that a task execution brought forth; only old events name such a parent."""
+        check_task_execution_id(request.task_execution_id)
+        validation.check_limit(request.limit)
+        parent = find_task_execution(self._store, request.task_execution_id)
+        return self._page((parent.id,), request, "ListNodeExecutionsForTask")
+
+    def _page(
+        self,
+        group: Hashable,
+        request: admin.NodeExecutionListRequest | admin.NodeExecutionForTaskListRequest,
+        name: str,
+    ) -> admin.NodeExecutionList:
         page = select(
-            self._store.node_executions.group(((execution.project, execution.domain, execution.name), parent)),
+            self._store.node_executions.group(group),
             entity=Entity.NODE_EXECUTION,
             filters=parse_filters(request.filters, Entity.NODE_EXECUTION),
             order=parse_order(request.sort_by, Entity.NODE_EXECUTION),
-            offset=parse_token(request.token, "ListNodeExecutions"),
+            offset=parse_token(request.token, name),
             limit=request.limit,
             related=self._related,
         )
@@ -95,12 +108,29 @@ class NodeExecutionService:
 
     def _listed(self, row: NodeExecutionRow) -> admin.NodeExecution:
         metadata = row.metadata
-        if not metadata.is_parent_node and len(self._store.node_executions.group((row.key[:3], row.id))):
+        children = self._store.node_executions.group((row.key[:3], row.id))
+        if not (metadata.is_parent_node or metadata.is_dynamic) and len(children):
             # Only lists look for children; Get shows what the events said.
-            metadata = dataclasses.replace(metadata, is_parent_node=True)
+            dynamic = row.dynamic_workflow is not None
+            metadata = dataclasses.replace(metadata, is_parent_node=True, is_dynamic=dynamic)
         return admin.NodeExecution(
             id=row.message.id, input_uri=row.input_uri, closure=trimmed(row.closure), metadata=metadata
         )
+
+
+def find_node_execution(store: Store, identifier: core.NodeExecutionIdentifier | None) -> NodeExecutionRow:
+    """The row of a node execution, whose id must be complete.
+
+    Raises:
+        FlyteInvalidInputException: a part of the id is missing.
+        FlyteEntityNotExistException: there is none.
+    """
+    node, execution = validation.check_node_id(identifier)
+    row = store.node_executions.get((execution.project, execution.domain, execution.name, node.node_id))
+    if row is None:
+        wanted = core.NodeExecutionIdentifier(node_id=node.node_id, execution_id=execution)
+        raise missing_entity("node execution", wanted)
+    return row
 
 
 def _dynamic_metadata(row: NodeExecutionRow) -> admin.DynamicWorkflowNodeMetadata | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from ... import codec
 from ...idl import admin, core, methods
 from .. import validation
 from ..columns import Entity
 from ..engine.signals import get_or_create
 from ..failures import invalid, missing
 from ..filters import parse_filters
+from ..inputs import UNKNOWN_TYPE, is_open
 from ..listing import parse_order, parse_token, select
 from ..rows import SignalKey, SignalRow
 from ..text import proto_text
@@ -60,15 +62,10 @@ class SignalService:
             raise missing("value")
         row = self._store.signals.get(key)
         if row is None:
-            raise invalid(f"failed to find signal with id [{proto_text(request.id)}]")
-        kind = literal_type_of(request.value)
-        # It is the signal's type that has to be castable, which a union is not to one of its variants.
-        if kind is None or not castable(row.type, kind):
-            got = core.LiteralType() if kind is None else kind
-            raise invalid(
-                f"requested signal value [{proto_text(got)}] is not castable to existing signal type "
-                f"[{proto_text(row.type)}]"
-            )
+            (project, domain, name), signal_id = key
+            shown = f"{{{{{project} {domain} {name}}} {signal_id}}}"
+            raise invalid(f"failed to validate that signal [{shown}] exists, err: [signal does not exist]")
+        _check_value(row, request.value)
         self._engine.set_signal(row, request.value)
         return admin.SignalSetResponse()
 
@@ -78,9 +75,22 @@ def _check_id(identifier: core.SignalIdentifier | None) -> SignalKey:
         raise missing("id")
     if identifier.execution_id is None:
         raise missing("execution_id")
-    execution = validation.check_execution_id(identifier.execution_id)
     validation.require(identifier.signal_id, "signal_id")
+    execution = validation.check_execution_id(identifier.execution_id)
     return ((execution.project, execution.domain, execution.name), identifier.signal_id)
+
+
+def _check_value(row: SignalRow, value: core.Literal) -> None:
+    kind = literal_type_of(value)
+    if kind is None or is_open(kind):
+        raise invalid(f"Failed to validate literal type for [] with err: {UNKNOWN_TYPE}")
+    # It is the signal's type that has to be castable, which a union is not to one of its variants.
+    if not castable(row.type, kind):
+        # The real server prints the stored type as Go prints bytes.
+        stored = " ".join(str(byte) for byte in codec.encode(row.type))
+        raise invalid(
+            f"requested signal value [{proto_text(value)}] is not castable to existing signal type [[{stored}]]"
+        )
 
 
 def _message(row: SignalRow) -> admin.Signal:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from ...idl import admin, core
 from ..inputs import variables_of
-from ..rows import EntityKey, LaunchPlanRow, TaskRow, WorkflowRow
+from ..rows import EntityKey, LaunchPlanRow, NamedEntityRow, TaskRow, WorkflowRow
 from ..store import Store
 from .launch_plans import LaunchPlanService, complete
 from .workflows import WorkflowService
@@ -53,9 +53,9 @@ class Skeletons:
                 id=_identifier(key, core.ResourceType.WORKFLOW), spec=admin.WorkflowSpec(template=template)
             )
         )
+        self._hide(core.ResourceType.WORKFLOW, key)
         row = self._store.workflows.get(key)
         assert row is not None
-        row.system_generated = True
         return row
 
     def _create_launch_plan(self, key: EntityKey, workflow: WorkflowRow) -> LaunchPlanRow:
@@ -67,9 +67,16 @@ class Skeletons:
             annotations=admin.Annotations(),
         )
         complete(spec, workflow)
-        row = self._launch_plans.insert(_identifier(key, core.ResourceType.LAUNCH_PLAN), spec, workflow)
-        row.system_generated = True
-        return row
+        self._hide(core.ResourceType.LAUNCH_PLAN, key)
+        return self._launch_plans.insert(_identifier(key, core.ResourceType.LAUNCH_PLAN), spec, workflow)
+
+    def _hide(self, kind: core.ResourceType, key: EntityKey) -> None:
+        """Mark a name as the server's own, once for all versions."""
+        project, domain, name, _ = key
+        if self._store.named_entities.get((int(kind), project, domain, name)) is None:
+            state = int(admin.NamedEntityState.SYSTEM_GENERATED)
+            row = NamedEntityRow(resource_type=int(kind), project=project, domain=domain, name=name, state=state)
+            self._store.named_entities.insert(row)
 
 
 def node_id_of(task_name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from ...idl import admin, core, methods
@@ -10,7 +11,8 @@ from ..columns import Entity
 from ..failures import missing, missing_entity
 from ..filters import parse_filters
 from ..listing import parse_order, parse_token, select
-from ..rows import Row, TaskExecutionRow
+from ..rows import Row, TaskExecutionRow, TaskKey
+from ..store import Store
 from . import entities
 from .context import Context, Route
 
@@ -29,33 +31,13 @@ class TaskExecutionService:
             methods.GET_TASK_EXECUTION_DATA.path: self.data,
         }
 
-    def _find(self, identifier: core.TaskExecutionIdentifier | None) -> TaskExecutionRow:
-        if identifier is None:
-            raise missing("id")
-        if identifier.node_execution_id is None:
-            raise missing("node_execution_id")
-        node, execution = validation.check_node_id(identifier.node_execution_id)
-        if identifier.task_id is None:
-            raise missing("task_id")
-        task = validation.check_identifier(entities.with_kind(identifier.task_id, Entity.TASK), core.ResourceType.TASK)
-        row = self._store.task_executions.get(
-            (
-                (execution.project, execution.domain, execution.name, node.node_id),
-                (task.project, task.domain, task.name, task.version),
-                identifier.retry_attempt,
-            )
-        )
-        if row is None:
-            raise missing_entity("task execution", identifier)
-        return row
-
     def get(self, request: admin.TaskExecutionGetRequest) -> admin.TaskExecution:
         """One attempt."""
-        return self._find(request.id).message
+        return self._message(find_task_execution(self._store, request.id))
 
     def data(self, request: admin.TaskExecutionGetDataRequest) -> admin.TaskExecutionGetDataResponse:
         """Inputs and outputs; empty while there are none."""
-        row = self._find(request.id)
+        row = find_task_execution(self._store, request.id)
         base = f"{'/'.join(row.node_key)}/{row.retry_attempt}"
         return admin.TaskExecutionGetDataResponse(
             inputs=admin.UrlBlob(),
@@ -78,7 +60,12 @@ class TaskExecutionService:
             limit=request.limit,
             related=self._related,
         )
-        return admin.TaskExecutionList(task_executions=[row.message for row in page.rows], token=page.token)
+        return admin.TaskExecutionList(task_executions=[self._message(row) for row in page.rows], token=page.token)
+
+    def _message(self, row: TaskExecutionRow) -> admin.TaskExecution:
+        if not len(self._store.node_executions.group((row.id,))):
+            return row.message
+        return dataclasses.replace(row.message, is_parent=True)
 
     def _related(self, row: TaskExecutionRow, entity: Entity) -> Sequence[Row]:
         match entity:
@@ -89,3 +76,33 @@ class TaskExecutionService:
             case _:
                 related = self._store.node_executions.get(row.node_key)
         return () if related is None else (related,)
+
+
+def find_task_execution(store: Store, identifier: core.TaskExecutionIdentifier | None) -> TaskExecutionRow:
+    """The row of a task execution, whose id must be complete.
+
+    Raises:
+        FlyteInvalidInputException: a part of the id is missing.
+        FlyteEntityNotExistException: there is none.
+    """
+    identifier, key = check_task_execution_id(identifier)
+    row = store.task_executions.get(key)
+    if row is None:
+        raise missing_entity("task execution", identifier)
+    return row
+
+
+def check_task_execution_id(
+    identifier: core.TaskExecutionIdentifier | None,
+) -> tuple[core.TaskExecutionIdentifier, TaskKey]:
+    """A task execution's id must be complete; its task's type may be left out."""
+    if identifier is None:
+        raise missing("id")
+    if identifier.node_execution_id is None:
+        raise missing("node_execution_id")
+    node, execution = validation.check_node_id(identifier.node_execution_id)
+    if identifier.task_id is None:
+        raise missing("task_id")
+    task = validation.check_identifier(entities.with_kind(identifier.task_id, Entity.TASK), core.ResourceType.TASK)
+    node_key = (execution.project, execution.domain, execution.name, node.node_id)
+    return identifier, (node_key, (task.project, task.domain, task.name, task.version), identifier.retry_attempt)

@@ -12,6 +12,7 @@ from ..resources import check_resources
 from ..rows import TaskRow
 from . import entities
 from .context import Context, Route
+from .descriptions import add_description
 
 
 class TaskService:
@@ -56,6 +57,7 @@ class TaskService:
             short_description=description,
         )
         self._store.tasks.insert(row)
+        add_description(self._store, identifier, spec.description)
         return admin.TaskCreateResponse()
 
     def get(self, request: admin.ObjectGetRequest) -> admin.Task:

@@ -14,6 +14,7 @@ from ..rows import WorkflowRow
 from ..text import proto_text
 from . import entities
 from .context import Context, Route
+from .descriptions import add_description
 
 _SYSTEM_NODES = 2
 
@@ -52,6 +53,7 @@ class WorkflowService:
             raise _exists(identifier, existing, compiled)
         description = "" if spec.description is None else spec.description.short_description
         self._store.workflows.insert(self._row(identifier, compiled, description))
+        add_description(self._store, identifier, spec.description)
         return admin.WorkflowCreateResponse()
 
     def _compile(self, identifier: core.Identifier, spec: admin.WorkflowSpec) -> core.CompiledWorkflowClosure:

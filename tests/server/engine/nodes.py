@@ -190,7 +190,11 @@ class Called:
 def all_nodes(client: Client, execution: str = "e1") -> dict[str, admin.NodeExecution]:
     """All nodes of an execution, by their unique id."""
     assert client.server is not None
-    rows = client.server.store.node_executions.group((("flytesnacks", "development", execution),))
+    table, key = client.server.store.node_executions, ("flytesnacks", "development", execution)
+    rows = list(table.group((key, None)))
+    for row in rows:
+        # The list grows while it is gone through.
+        rows.extend(table.group((key, row.id)))
     return {row.node_id: row.message for row in rows}
 
 

@@ -140,7 +140,7 @@ async def test_a_rejection_fails_the_gate(connect: Connect) -> None:
 
 
 @pytest.mark.parametrize(
-    ("signal_id", "value", "text"), [("absent", 1, "failed to find signal"), ("go", "text", "is not castable")]
+    ("signal_id", "value", "text"), [("absent", 1, "signal does not exist"), ("go", "text", "is not castable")]
 )
 async def test_a_value_that_no_signal_takes_is_rejected(
     connect: Connect, signal_id: str, value: Any, text: str

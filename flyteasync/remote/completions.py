@@ -1,0 +1,174 @@
+"""Many executions as they finish: no task waits for any of them, and few are loaded at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from ..errors import FlyteError, FlyteSystemException, FlyteTimeout
+from ..executions import FlyteWorkflowExecution
+from ..idl import admin
+from ..watcher import Name, Watcher
+
+logger = logging.getLogger(__name__)
+
+LOADING = 32
+"""Executions whose values are loaded at the same time."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one of many executions.
+
+    Attributes:
+        index: the place among the inputs or executions that were given; the first is 0.
+        name: of the execution; empty if it was not launched.
+        execution: finished, with its values loaded; None if it was not launched, or could not be awaited.
+        error: why there is no execution; None if there is one, also if that failed.
+    """
+
+    index: int
+    name: str
+    execution: FlyteWorkflowExecution | None = None
+    error: FlyteError | None = None
+
+    @property
+    def is_successful(self) -> bool:
+        """Whether there is an execution, and it succeeded."""
+        return self.execution is not None and self.execution.is_successful
+
+
+class Completions:
+    """A queue of outcomes, fed by the watcher; holds at most what was added and not taken.
+
+    It ends when it was told how many outcomes there are in all, and all of them were taken.
+    """
+
+    def __init__(self, watcher: Watcher, *, ceiling: float | None, values: bool = True) -> None:
+        self._watcher = watcher
+        self._ceiling = ceiling
+        self._values = values
+        self._open: dict[int, tuple[FlyteWorkflowExecution, asyncio.Future[admin.Execution] | None]] = {}
+        self._seen: deque[tuple[int, FlyteWorkflowExecution, admin.Execution]] = deque()
+        self._loading: set[asyncio.Task[None]] = set()
+        self._ready: deque[Outcome] = deque()
+        self._wake = asyncio.Event()
+        self._taken = 0
+        self._total: int | None = None
+        self._late: str | None = None
+
+    @property
+    def unfinished(self) -> list[FlyteWorkflowExecution]:
+        """The executions that were added and have no outcome yet."""
+        return [execution for execution, _ in self._open.values()]
+
+    def add(self, index: int, execution: FlyteWorkflowExecution) -> None:
+        """Wait for one more execution."""
+        if self._late is not None:
+            self._give_up(index, execution)
+            return
+        if execution.is_done:
+            self._open[index] = execution, None
+            self._see(index, execution, execution.to_flyte_idl())
+            return
+        name = Name.of(execution.id)
+        future = self._watcher.register(name, ceiling=self._ceiling, known=execution.snapshot.existing)
+        self._open[index] = execution, future
+        future.add_done_callback(partial(self._ended, index, execution))
+
+    def put(self, outcome: Outcome) -> None:
+        """Add an outcome that needs no waiting."""
+        self._open.pop(outcome.index, None)
+        self._ready.append(outcome)
+        self._wake.set()
+
+    def end(self, total: int) -> None:
+        """Tell how many outcomes there are in all."""
+        self._total = total
+        self._wake.set()
+
+    def expire(self, within: str) -> None:
+        """Wait for nothing more: what has no outcome yet, or is added from now on, has a FlyteTimeout."""
+        self._late = within
+        for index, (execution, future) in list(self._open.items()):
+            if future is not None:
+                self._watcher.forget(Name.of(execution.id), future)
+            self._give_up(index, execution)
+
+    async def take(self) -> Outcome | None:
+        """The next outcome, as soon as there is one; None after the last one."""
+        while not self._ready:
+            if self._taken == self._total:
+                return None
+            self._wake.clear()
+            await self._wake.wait()
+        self._taken += 1
+        return self._ready.popleft()
+
+    async def aclose(self) -> None:
+        """Stop waiting and loading."""
+        for execution, future in self._open.values():
+            if future is not None:
+                self._watcher.forget(Name.of(execution.id), future)
+        self._open.clear()
+        self._seen.clear()
+        for task in self._loading:
+            task.cancel()
+        if self._loading:
+            await asyncio.wait(self._loading)
+
+    def _give_up(self, index: int, execution: FlyteWorkflowExecution) -> None:
+        text = f"execution {execution.short_string()} did not finish within {self._late}"
+        self.put(Outcome(index, execution.id.name, error=FlyteTimeout(text, identifier=str(Name.of(execution.id)))))
+
+    def _ended(self, index: int, execution: FlyteWorkflowExecution, future: asyncio.Future[admin.Execution]) -> None:
+        """The watcher's answer is here."""
+        if future.cancelled():
+            return
+        self._watcher.forget(Name.of(execution.id), future)
+        error = future.exception()
+        if error is None:
+            self._see(index, execution, future.result())
+        else:
+            self.put(Outcome(index, execution.id.name, error=_ours(error)))
+
+    def _see(self, index: int, execution: FlyteWorkflowExecution, message: admin.Execution) -> None:
+        self._seen.append((index, execution, message))
+        self._load_next()
+
+    def _load_next(self) -> None:
+        while self._seen and len(self._loading) < LOADING:
+            self._spawn(self._load(*self._seen.popleft()))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._loading.add(task)
+        task.add_done_callback(self._loaded)
+
+    def _loaded(self, task: asyncio.Task[None]) -> None:
+        self._loading.discard(task)
+        if not task.cancelled():
+            self._load_next()
+
+    async def _load(self, index: int, execution: FlyteWorkflowExecution, message: admin.Execution) -> None:
+        try:
+            await execution.finish(message, values=self._values)
+        except Exception as error:  # noqa: BLE001 - whatever it is, whoever takes outcomes waits for this one
+            outcome = Outcome(index, execution.id.name, error=_ours(error))
+        else:
+            outcome = Outcome(index, execution.id.name, execution)
+        if index in self._open:  # else it was given up meanwhile
+            self.put(outcome)
+
+
+def _ours(error: BaseException) -> FlyteError:
+    """The error as one of the package's; another one is a defect of ours, which must not stop the others."""
+    if isinstance(error, FlyteError):
+        return error
+    logger.error("an execution could not be shown", exc_info=error)
+    return FlyteSystemException(f"the execution could not be shown: {error!r}")

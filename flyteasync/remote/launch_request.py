@@ -1,0 +1,137 @@
+"""What is to be launched: checks, conversions and comparisons without I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, cast, get_args
+
+from .. import codec
+from ..entities import FlyteLaunchPlan, FlyteTask, FlyteWorkflow, TypedInterface
+from ..errors import FlyteInvalidInputException, FlyteTypeException, FlyteValueException
+from ..idl import admin, core
+
+OnConflict = Literal["same", "adopt", "raise"]
+"""What becomes of an execution that has the caller's name already: see `FlyteRemote.execute`."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is launched.
+
+    Attributes:
+        id: the launch plan or task.
+        interface: the types of inputs and outputs.
+        required: the inputs that have no default.
+    """
+
+    id: core.Identifier
+    interface: TypedInterface
+    required: frozenset[str]
+
+
+def target_of(entity: FlyteLaunchPlan | FlyteTask) -> Target:
+    """How to launch an entity."""
+    if isinstance(entity, FlyteTask):
+        return Target(entity.id, entity.interface, frozenset(entity.interface.inputs))
+    required = (name for name, parameter in entity.parameters.items() if parameter.required)
+    return Target(entity.id, entity.interface, frozenset(required))
+
+
+def check_entity(entity: object) -> FlyteLaunchPlan | FlyteWorkflow | FlyteTask:
+    """The entity, if it is one that can be launched.
+
+    Raises:
+        FlyteTypeException: it is not.
+    """
+    if not isinstance(entity, (FlyteLaunchPlan, FlyteWorkflow, FlyteTask)):
+        raise FlyteTypeException(
+            f"only a fetched launch plan, workflow or task can be launched, not {type(entity).__name__}"
+        )
+    return entity
+
+
+def check_arguments(inputs: object, on_conflict: object) -> None:
+    """Refuse inputs that are no mapping, and an unknown on_conflict.
+
+    Raises:
+        FlyteTypeException: the inputs.
+        FlyteInvalidInputException: on_conflict.
+    """
+    if inputs is not None and not isinstance(inputs, Mapping):
+        raise FlyteTypeException(f"inputs must be a mapping of values by name, got {type(inputs).__name__}")
+    if on_conflict not in get_args(OnConflict):
+        raise FlyteInvalidInputException(
+            f"on_conflict must be one of {', '.join(get_args(OnConflict))}, got {on_conflict!r}"
+        )
+
+
+def check_options(envs: object, tags: object, cluster_pool: object) -> None:
+    """Refuse options of a wrong type; one text in the place of a list of tags would go unnoticed.
+
+    Raises:
+        FlyteTypeException: names the option, what it takes and what it got.
+    """
+    for name, value, expected, right in (
+        ("envs", envs, "a mapping of texts", _texts(_flat(envs))),
+        ("tags", tags, "a list of texts", _texts(tags)),
+        ("cluster_pool", cluster_pool, "a text", isinstance(cluster_pool, str)),
+    ):
+        if value is not None and not right:
+            raise FlyteTypeException(f"{name} must be {expected}, got {value!r}")
+
+
+def _texts(values: object) -> bool:
+    """Whether these are several texts, and not one, which is a sequence of texts as well."""
+    if not isinstance(values, Sequence) or isinstance(values, str):
+        return False
+    return all(isinstance(value, str) for value in cast("Sequence[object]", values))
+
+
+def _flat(mapping: object) -> list[object] | None:
+    """The keys and values of a mapping; None if it is none."""
+    if not isinstance(mapping, Mapping):
+        return None
+    return [part for pair in cast("Mapping[object, object]", mapping).items() for part in pair]
+
+
+def check_given(target: Target, literals: core.LiteralMap) -> None:
+    """Refuse inputs that the target fixes, and a lack of those that it requires.
+
+    Raises:
+        FlyteValueException: an input that cannot be given.
+        FlyteInvalidInputException: a required input is missing.
+    """
+    fixed = sorted(literals.literals.keys() - target.interface.inputs.keys())
+    if fixed:
+        raise FlyteValueException(f"launch plan {target.id.name} does not let its caller give {', '.join(fixed)}")
+    missing = sorted(target.required - literals.literals.keys())
+    if missing:
+        raise FlyteInvalidInputException(
+            f"{target.id.name} needs the input{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
+        )
+
+
+def differences(wanted: admin.ExecutionCreateRequest, found: admin.Execution, inputs: core.LiteralMap) -> list[str]:
+    """In what an execution differs from the one that was to be launched; empty if it is the same."""
+    asked = wanted.spec.launch_plan if wanted.spec is not None else None
+    result = [] if entity_of(found) == asked else ["the entity"]
+    given = wanted.inputs.literals if wanted.inputs is not None else {}
+    for name, literal in given.items():
+        other = inputs.literals.get(name)
+        # NaN is not equal to itself, but its bytes are.
+        if other is None or (other != literal and codec.encode(other) != codec.encode(literal)):
+            result.append(f"the input {name}")
+    return result
+
+
+def entity_of(execution: admin.Execution) -> core.Identifier | None:
+    """The launch plan or task that an execution was launched from."""
+    return execution.spec.launch_plan if execution.spec is not None else None
+
+
+def environment(envs: Mapping[str, str] | None) -> admin.Envs | None:
+    """Environment variables as a message."""
+    if not envs:
+        return None
+    return admin.Envs(values=[core.KeyValuePair(key=key, value=value) for key, value in envs.items()])

@@ -1,0 +1,84 @@
+"""Every class, method, parameter and property of flytekit's entities is here, but for the differences listed."""
+
+import inspect
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flyteasync import entities
+
+HERE = Path(__file__).parent
+SURFACE: dict[str, dict[str, Any]] = json.loads((HERE / "seed_surface.json").read_text())
+DIFFERENCES: list[dict[str, Any]] = json.loads((HERE / "entities_differences.json").read_text())
+BY_PLACE = {difference["where"]: difference for difference in DIFFERENCES}
+
+CALLABLES = [
+    (name, member, parameters)
+    for name, surface in SURFACE.items()
+    for member, parameters in [("__init__", surface["init"]), *surface["methods"].items()]
+]
+PROPERTIES = [(name, member) for name, surface in SURFACE.items() for member in surface["properties"]]
+
+Signature = list[list[str | None]]
+
+
+def signature_of(cls: type, member: str) -> Signature:
+    """Name, kind and default of each parameter, without those that are new here: keyword-only, with a default."""
+    signature = inspect.signature(cls if member == "__init__" else getattr(cls, member))
+    static = inspect.getattr_static(cls, member)
+    bound = member == "__init__" or isinstance(static, classmethod | staticmethod)
+    parameters = list(signature.parameters.values())[0 if bound else 1 :]
+    return [
+        [parameter.name, parameter.kind.name, None if empty(parameter) else repr(parameter.default)]
+        for parameter in parameters
+        if empty(parameter) or parameter.kind is not parameter.KEYWORD_ONLY
+    ]
+
+
+def empty(parameter: inspect.Parameter) -> bool:
+    return parameter.default is parameter.empty
+
+
+@pytest.mark.parametrize(("name", "member", "expected"), CALLABLES, ids=lambda value: value if str(value) else "")
+def test_signature_is_flytekits(name: str, member: str, expected: Signature) -> None:
+    difference = BY_PLACE.get(f"{name}.{member}")
+    signature = signature_of(getattr(entities, name), member)
+    if difference is None:
+        assert signature == expected
+    else:
+        assert signature == difference["ours"]
+        assert signature != expected, "no longer a difference: take it off the list"
+
+
+@pytest.mark.parametrize(("name", "member"), PROPERTIES)
+def test_property_is_there(name: str, member: str) -> None:
+    cls = getattr(entities, name)
+    static = inspect.getattr_static(cls, member)
+    if f"{name}.{member}" in BY_PLACE:
+        assert inspect.iscoroutinefunction(static)
+    elif member in ("entity_type_text", "resource_type"):
+        assert isinstance(static, str | int)  # the same for all objects of the class
+    else:
+        assert isinstance(static, property)
+        assert static.__doc__
+
+
+@pytest.mark.parametrize("place", BY_PLACE)
+def test_difference_is_about_a_member_and_has_a_reason(place: str) -> None:
+    name, member = place.split(".")
+    surface = SURFACE[name]
+    assert member == "__init__" or member in surface["methods"] or member in surface["properties"]
+    assert len(BY_PLACE[place]["reason"].split()) > 4
+
+
+def test_places_are_listed_once() -> None:
+    assert len(BY_PLACE) == len(DIFFERENCES)
+
+
+@pytest.mark.parametrize("name", SURFACE)
+def test_every_public_member_says_what_it_is(name: str) -> None:
+    for member, value in inspect.getmembers_static(getattr(entities, name)):
+        if not member.startswith("_") and (callable(value) or isinstance(value, property | classmethod)):
+            assert inspect.getdoc(getattr(getattr(entities, name), member, value)), member

@@ -1,0 +1,166 @@
+"""What becomes of an execution that has the caller's name already."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+
+import pytest
+
+from flyteasync import FlyteRemote
+from flyteasync.errors import FlyteEntityAlreadyExistsException, FlyteInvalidInputException, Status
+from flyteasync.idl import core
+from flyteasync.remote.launch_request import OnConflict
+from flyteasync.server import Fault
+from tests.server import build
+from tests.support.backend import Backend, register, single
+
+POLICIES: list[OnConflict] = ["same", "adopt", "raise"]
+
+
+async def taken(backend: Backend) -> FlyteRemote:
+    """Have `run` taken by an execution of `demo.report`."""
+    plan = await backend.remote.fetch_launch_plan(name="demo.report")
+    await backend.remote.execute(plan, {"n": 3, "name": "x"}, execution_name="run", wait=True)
+    backend.server.stats.reset()
+    return backend.remote
+
+
+@pytest.mark.parametrize("policy", ["same", "adopt"])
+async def test_the_same_launch_again_is_the_same_execution(backend: Backend, policy: OnConflict) -> None:
+    remote = await taken(backend)
+    plan = await remote.fetch_launch_plan(name="demo.report")
+    execution = await remote.execute(plan, {"n": 3, "name": "x"}, execution_name="run", on_conflict=policy)
+    assert backend.calls("CreateExecution") == 0
+    assert not execution.is_done, "how far it is comes with the first sync or wait, as for any launch"
+    assert (await execution.wait()).outputs["total"] == 5
+    assert backend.server.stats.duplicates == 0
+
+
+async def test_raise_refuses_even_the_same_launch(backend: Backend) -> None:
+    remote = await taken(backend)
+    plan = await remote.fetch_launch_plan(name="demo.report")
+    backend.server.stats.reset()
+    with pytest.raises(FlyteEntityAlreadyExistsException, match="run exists already") as caught:
+        await remote.execute(plan, {"n": 3, "name": "x"}, execution_name="run", on_conflict="raise")
+    assert caught.value.http_status == 409
+    assert caught.value.identifier == "flytesnacks/development/run"
+    assert backend.calls() == backend.calls("GetExecution") == 1
+
+
+async def test_same_refuses_other_inputs_and_names_them(backend: Backend) -> None:
+    remote = await taken(backend)
+    plan = await remote.fetch_launch_plan(name="demo.report")
+    with pytest.raises(FlyteEntityAlreadyExistsException, match=r"differs in the input n$"):
+        await remote.execute(plan, {"n": 4, "name": "x"}, execution_name="run")
+    assert backend.calls("CreateExecution") == 0
+
+
+async def test_same_refuses_another_entity(backend: Backend) -> None:
+    remote = await taken(backend)
+    plan = await remote.fetch_launch_plan(name="nothing")
+    with pytest.raises(FlyteEntityAlreadyExistsException, match=r"differs in the entity$"):
+        await remote.execute(plan, execution_name="run")
+
+
+async def test_same_refuses_another_version_of_the_entity(backend: Backend) -> None:
+    await register(backend.remote, *single("nothing", {}, None, version="v2"))
+    one, other = [await backend.remote.fetch_launch_plan(name="nothing", version=version) for version in ("v1", "v2")]
+    await backend.remote.execute(one, execution_name="run")
+    with pytest.raises(FlyteEntityAlreadyExistsException, match="the entity"):
+        await backend.remote.execute(other, execution_name="run")
+
+
+async def test_adopt_takes_another_execution_and_warns(backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
+    remote = await taken(backend)
+    plan = await remote.fetch_launch_plan(name="nothing")
+    with caplog.at_level(logging.WARNING, "flyteasync"):
+        execution = await remote.execute(plan, execution_name="run", on_conflict="adopt")
+    assert "flytesnacks/development/run" in caplog.text
+    assert "the entity" in caplog.text
+    assert execution.spec.launch_plan is not None
+    assert execution.spec.launch_plan.name == "demo.report", "the spec is that of the execution"
+    await execution.wait()
+    assert dict(execution.outputs) == {"text": "hello x: 3 squares", "total": 5, "roots": [0, 1, 4]}
+
+
+async def test_adopting_the_same_launch_does_not_warn(backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
+    remote = await taken(backend)
+    plan = await remote.fetch_launch_plan(name="demo.report")
+    with caplog.at_level(logging.WARNING, "flyteasync"):
+        await remote.execute(plan, {"n": 3, "name": "x"}, execution_name="run", on_conflict="adopt")
+    assert caplog.text == ""
+
+
+async def test_a_default_that_was_not_given_is_no_difference(backend: Backend) -> None:
+    plan = await backend.remote.fetch_launch_plan(name="defaults")
+    await backend.remote.execute(plan, {"a": 1, "b": 10}, execution_name="run")
+    await backend.remote.execute(plan, {"a": 1}, execution_name="run")
+    with pytest.raises(FlyteEntityAlreadyExistsException, match="the input b"):
+        await backend.remote.execute(plan, {"a": 1, "b": 11}, execution_name="run")
+
+
+async def test_nan_is_the_same_as_itself(backend: Backend) -> None:
+    template, tasks = single("half", {"x": float}, float)
+    await register(backend.remote, template, tasks)
+    plan = await backend.remote.fetch_launch_plan(name="half")
+    for _ in range(2):
+        await backend.remote.execute(plan, {"x": math.nan}, execution_name="run")
+    assert len(await backend.executions()) == 1
+
+
+async def test_a_task_may_be_launched_again_by_name(backend: Backend) -> None:
+    task = await backend.remote.fetch_task(name="nothing")
+    for _ in range(2):
+        await backend.remote.execute(task, execution_name="run")
+    assert len(await backend.executions()) == 1
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+async def test_a_name_that_is_free_is_launched(backend: Backend, policy: OnConflict) -> None:
+    plan = await backend.remote.fetch_launch_plan(name="nothing")
+    execution = await backend.remote.execute(plan, execution_name="run", on_conflict=policy)
+    assert execution.id == build.execution_id("run")
+    assert backend.calls("CreateExecution") == 1
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+async def test_our_own_launch_is_no_conflict_if_its_reply_was_lost(backend: Backend, policy: OnConflict) -> None:
+    plan = await backend.remote.fetch_launch_plan(name="demo.report")
+    backend.misbehave(Fault(method="CreateExecution", kind="lost_reply", status=Status.UNAVAILABLE))
+    execution = await backend.remote.execute(
+        plan, {"n": 3, "name": "x"}, execution_name="run", on_conflict=policy, wait=True
+    )
+    assert execution.outputs["total"] == 5
+    assert len(await backend.executions()) == 1
+
+
+@pytest.mark.parametrize("policy", ["same", "adopt"])
+async def test_two_processes_that_launch_the_same_at_the_same_time_share_one_execution(
+    backend: Backend, policy: OnConflict
+) -> None:
+    plan = await backend.remote.fetch_launch_plan(name="demo.report")
+    launches = (
+        backend.remote.execute(plan, {"n": 3, "name": "x"}, execution_name="run", on_conflict=policy, wait=True)
+        for _ in range(5)
+    )
+    executions = await asyncio.gather(*launches)
+    assert {execution.outputs["total"] for execution in executions} == {5}
+    assert len(await backend.executions()) == 1
+
+
+async def test_an_execution_of_that_name_elsewhere_is_no_conflict(backend: Backend) -> None:
+    remote = await taken(backend)
+    plan = await remote.fetch_launch_plan(name="nothing")
+    execution = await remote.execute(plan, domain="staging", execution_name="run", on_conflict="raise")
+    assert execution.id == core.WorkflowExecutionIdentifier(project="flytesnacks", domain="staging", name="run")
+
+
+@pytest.mark.parametrize("policy", ["replace", "", None, "SAME"], ids=str)
+async def test_another_policy_is_refused_and_nothing_is_sent(backend: Backend, policy: OnConflict) -> None:
+    plan = await backend.remote.fetch_launch_plan(name="nothing")
+    backend.server.stats.reset()
+    with pytest.raises(FlyteInvalidInputException, match="same, adopt, raise"):
+        await backend.remote.execute(plan, execution_name="run", on_conflict=policy)
+    assert backend.calls() == 0

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flyteasync.idl import admin, core, methods
 from flyteasync.server import DynamicWorkflow
 from tests.server.build import bindings, execution_id, node, promise, scalar, task, values, workflow
@@ -20,6 +18,7 @@ from tests.server.engine.nodes import (
     sub_workflow_node,
 )
 
+Mode = admin.ExecutionMetadataExecutionMode
 E2 = execution_id("e2")
 INT = {"o0": int}
 TASKS = [task("good", {"x": int}, INT), task("bad", {"x": int}, INT)]
@@ -43,9 +42,9 @@ class Flaky:
         return x * 10
 
 
-async def recover(client: Client, plan: core.Identifier, x: int = 1) -> admin.Execution:
-    metadata = admin.ExecutionMetadata(mode=admin.ExecutionMetadataExecutionMode.RECOVERED, reference_execution=E1)
-    return await client.finish(await client.launch(plan, "e2", {"x": x}, metadata=metadata))
+async def recover(client: Client, name: str = "e2", source: core.WorkflowExecutionIdentifier = E1) -> admin.Execution:
+    reply = await client.call(methods.RECOVER_EXECUTION, admin.ExecutionRecoverRequest(id=source, name=name))
+    return await client.finish(reply.id)
 
 
 async def failed_once(
@@ -69,8 +68,8 @@ CHAIN = workflow(
 
 
 async def test_what_has_succeeded_is_recovered_and_the_rest_runs(connect: Connect) -> None:
-    client, plan, flaky = await failed_once(connect, CHAIN)
-    execution = await recover(client, plan)
+    client, _, flaky = await failed_once(connect, CHAIN)
+    execution = await recover(client)
     assert execution.closure.phase == Phase.SUCCEEDED, execution.closure.error
     assert await client.outputs(E2) == {"o0": 20}
     assert flaky.calls == ["bad"]
@@ -83,8 +82,8 @@ async def test_what_has_succeeded_is_recovered_and_the_rest_runs(connect: Connec
 
 
 async def test_a_recovered_node_is_one_event_with_the_data_of_the_source(connect: Connect) -> None:
-    client, plan, _ = await failed_once(connect, CHAIN)
-    await recover(client, plan)
+    client, _, _ = await failed_once(connect, CHAIN)
+    await recover(client)
     recovered = (await client.nodes(E2))["n0"]
     assert (recovered.closure.started_at, recovered.closure.duration) == (None, None)
     assert recovered.closure.created_at == recovered.closure.updated_at
@@ -97,12 +96,11 @@ async def test_a_recovered_node_is_one_event_with_the_data_of_the_source(connect
 
 
 async def test_the_recovered_can_be_recovered_again(connect: Connect) -> None:
-    client, plan, flaky = await failed_once(connect, CHAIN)
+    client, _, flaky = await failed_once(connect, CHAIN)
     flaky.mended = False
-    await recover(client, plan)
+    await recover(client)
     flaky.mended, flaky.calls = True, []
-    metadata = admin.ExecutionMetadata(mode=admin.ExecutionMetadataExecutionMode.RECOVERED, reference_execution=E2)
-    await client.finish(await client.launch(plan, "e3", {"x": 1}, metadata=metadata))
+    await recover(client, "e3", E2)
     assert flaky.calls == ["bad"]
     assert phases(await client.nodes(execution_id("e3")))["n0"] == "RECOVERED"
 
@@ -117,8 +115,8 @@ async def test_inside_of_a_sub_workflow_that_failed_nodes_are_recovered_one_by_o
     template = workflow(
         "wf", [sub_workflow_node("n0", "inner", {"x": promise("x")})], {"x": int}, {"o0": (int, promise("n0.o0"))}
     )
-    client, plan, flaky = await failed_once(connect, template, [inner])
-    await recover(client, plan)
+    client, _, flaky = await failed_once(connect, template, [inner])
+    await recover(client)
     assert flaky.calls == ["bad"]
     nodes = all_nodes(client, "e2")
     assert phases({name: nodes[name] for name in ("n0", "n0-0-a", "n0-0-b")}) == {
@@ -131,10 +129,10 @@ async def test_inside_of_a_sub_workflow_that_failed_nodes_are_recovered_one_by_o
 async def test_a_sub_workflow_that_succeeded_is_recovered_as_a_whole(connect: Connect) -> None:
     inner = workflow("inner", [node("a", "good", {"x": promise("x")})], {"x": int}, {"o0": (int, promise("a.o0"))})
     nodes = [sub_workflow_node("n0", "inner", {"x": promise("x")}), node("n1", "bad", {"x": promise("n0.o0")})]
-    client, plan, flaky = await failed_once(
+    client, _, flaky = await failed_once(
         connect, workflow("wf", nodes, {"x": int}, {"o0": (int, promise("n1.o0"))}), [inner]
     )
-    await recover(client, plan)
+    await recover(client)
     assert await client.outputs(E2) == {"o0": 20}
     assert phases(all_nodes(client, "e2"))["n0"] == "RECOVERED"
     assert "n0-0-a" not in all_nodes(client, "e2")
@@ -155,7 +153,7 @@ async def test_a_dynamic_node_runs_the_workflow_again_that_it_has_generated(conn
     plan = await client.register(template, [*TASKS, task("gen", {"x": int}, INT)])
     await client.finish(await client.launch(plan, "e1", {"x": 1}))
     flaky.mended, flaky.calls = True, []
-    execution = await recover(client, plan)
+    execution = await recover(client)
     assert execution.closure.phase == Phase.SUCCEEDED, execution.closure.error
     assert (generated, flaky.calls) == ([1], ["bad"])
     nodes = all_nodes(client, "e2")
@@ -172,14 +170,15 @@ async def test_an_execution_that_recovers_nothing_that_exists_runs_as_a_whole(co
     flaky.mended = True
     client: Client = await connect({"good": flaky.good, "bad": flaky.bad})
     plan = await client.register(CHAIN, TASKS)
-    assert (await recover(client, plan)).closure.phase == Phase.SUCCEEDED
+    metadata = admin.ExecutionMetadata(mode=Mode.RECOVERED, reference_execution=E1)
+    execution = await client.finish(await client.launch(plan, "e2", {"x": 1}, metadata=metadata))
+    assert execution.closure.phase == Phase.SUCCEEDED
     assert flaky.calls == ["good", "bad"]
 
 
 async def test_another_mode_with_a_reference_recovers_nothing(connect: Connect) -> None:
     client, plan, flaky = await failed_once(connect, CHAIN)
-    mode: Any = admin.ExecutionMetadataExecutionMode.RELAUNCH
-    metadata = admin.ExecutionMetadata(mode=mode, reference_execution=E1)
+    metadata = admin.ExecutionMetadata(mode=Mode.RELAUNCH, reference_execution=E1)
     await client.finish(await client.launch(plan, "e2", {"x": 1}, metadata=metadata))
     assert flaky.calls == ["good", "bad"]
     assert (await client.nodes(E2))["n0"].closure.phase == NodePhase.SUCCEEDED

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from flyteasync.idl import core
-from flyteasync.server.engine import records
+from flyteasync.idl import admin, core, event, methods
 from flyteasync.server.engine.echo import echo, zero
 from flyteasync.server.engine.mapping import mapped_task_name
 from tests.server.build import as_type, execution_id, interface, literal, node, promise, task, values, workflow
@@ -164,16 +163,10 @@ async def test_the_others_of_the_same_server_are_run(connect: Connect) -> None:
     assert (await run(client, plan)).closure.phase == Phase.SUCCEEDED
 
 
-def end_it(client: Client, name: str, phase: core.WorkflowExecutionPhase) -> None:
-    """What the RPC for events does with an execution's last event."""
-    server = client.server
-    assert server is not None
-    row = server.store.executions.get(("flytesnacks", "development", name))
-    engine = server._engine
-    assert row is not None
-    assert engine is not None
-    records.set_execution_phase(server.store, row, phase, datetime.now(UTC))
-    engine.execution_changed(row)
+async def end_it(client: Client, name: str, phase: core.WorkflowExecutionPhase) -> None:
+    """Say that an execution has ended, as a propeller would."""
+    ended = event.WorkflowExecutionEvent(execution_id=execution_id(name), phase=phase, occurred_at=datetime.now(UTC))
+    await client.call(methods.CREATE_WORKFLOW_EVENT, admin.WorkflowExecutionEventRequest(event=ended))
 
 
 async def test_a_parent_goes_on_when_others_end_its_child(connect: Connect) -> None:
@@ -183,7 +176,7 @@ async def test_a_parent_goes_on_when_others_end_its_child(connect: Connect) -> N
     await client.launch(plan, "e1")
     child = (await client.node(E1, "n0", core.NodeExecutionPhase.RUNNING)).closure.workflow_node_metadata
     assert child.execution_id == execution_id("e1-n0-0")
-    end_it(client, "e1-n0-0", Phase.SUCCEEDED)
+    await end_it(client, "e1-n0-0", Phase.SUCCEEDED)
     assert (await client.finish(E1)).closure.phase == Phase.SUCCEEDED
 
 
@@ -191,7 +184,7 @@ async def test_a_run_stops_without_a_word_when_others_end_its_execution(connect:
     client: Client = await connect(unregistered="hang")
     await client.launch(await client.register(TEMPLATE, TASKS), "e1", {"x": 1})
     await client.node(E1, "n0", core.NodeExecutionPhase.RUNNING)
-    end_it(client, "e1", Phase.TIMED_OUT)
+    await end_it(client, "e1", Phase.TIMED_OUT)
 
     async def running() -> int:
         return (await client.control("GetStats"))["running"]

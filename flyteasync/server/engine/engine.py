@@ -154,7 +154,8 @@ class Engine:
         self._tell_end(row.key)
 
     def _wait_for_end(self, key: ExecutionKey) -> Wait[None]:
-        wait = Wait[None](self._activity)
+        # One that is not run here is somebody else's, who ends it when they like.
+        wait = Wait[None](self._activity, outside=key not in self._runs)
         row = self._store.executions.get(key)
         if row is not None and row.closure.phase in TERMINAL:
             wait.settle(None)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from itertools import pairwise
 
 from ...errors import FlyteError, FlyteSystemException
 from ...idl import core
+from ..text import go_duration
 from .outcomes import TaskFailed
 
 Kind = core.ExecutionErrorErrorKind
@@ -66,7 +68,9 @@ def retries_exhausted(last: core.ExecutionError, attempt: int, attempts: int) ->
 
 def execution_timeout(seconds: float) -> core.ExecutionError:
     """An attempt did not end within the execution deadline."""
-    return _error("TimeoutExpired", f"task execution timeout [{go_duration(seconds)}] expired", Kind.USER)
+    return _error(
+        "TimeoutExpired", f"task execution timeout [{go_duration(timedelta(seconds=seconds))}] expired", Kind.USER
+    )
 
 
 def unregistered_task(task: core.Identifier, registered: Sequence[str]) -> core.ExecutionError:
@@ -178,18 +182,6 @@ def _ranges(indices: list[int]) -> str:
     breaks = [0, *(at + 1 for at, (a, b) in enumerate(pairwise(indices)) if b != a + 1), len(indices)]
     runs: Iterable[list[int]] = (indices[start:end] for start, end in pairwise(breaks))
     return "".join(f"[{run[0]}]" if len(run) == 1 else f"[{run[0]}-{run[-1]}]" for run in runs)
-
-
-def go_duration(seconds: float) -> str:
-    """A duration as Go writes it: `1h0m0s`, `1.5s`, `20ms`."""
-    if 0 < seconds < 1:
-        return f"{seconds * 1000:.9g}ms"
-    hours, rest = divmod(seconds, 3600)
-    minutes, rest = divmod(rest, 60)
-    text = f"{rest:.9g}s"
-    if hours or minutes:
-        text = f"{minutes:.0f}m{text}"
-    return f"{hours:.0f}h{text}" if hours else text
 
 
 def _error(code: str, message: str, kind: Kind) -> core.ExecutionError:

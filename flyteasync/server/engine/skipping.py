@@ -20,8 +20,9 @@ class Skipper:
     all that it sets off runs before the next one. Time is not skipped
 
     * while a task of the engine runs, or a handler is under way: what it does takes real time;
-    * while anything waits for somebody outside, as a gate for its signal: nobody can tell when that comes, and the
-      timers that run meanwhile, the gate's own time limit among them, run in real time.
+    * while anything waits for somebody outside, as a gate for its signal, or a launch plan node for an execution that
+      others drive: nobody can tell when that comes, and the timers that run meanwhile, the gate's own time limit among
+      them, run in real time.
     """
 
     def __init__(self, clock: Clock, activity: Activity) -> None:

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from flyteasync.errors import FlyteSystemUnavailableException
 from flyteasync.idl import core
 from flyteasync.server import TaskFailed
-from flyteasync.server.engine.failures import go_duration
 from flyteasync.server.engine.retries import RetryPolicy, backoff, judge
 from tests.server.build import node, task, workflow
 from tests.server.client import Client
@@ -231,14 +230,6 @@ async def test_a_handler_that_ignores_the_end_of_its_time_changes_nothing_afterw
     await returned.wait()
     assert await client.get(E1) == before
     assert await task_phases(client) == ["ABORTED"]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(3600, "1h0m0s"), (90, "1m30s"), (10, "10s"), (1.5, "1.5s"), (0.02, "20ms"), (3661.25, "1h1m1.25s"), (0, "0s")],
-)
-def test_durations_are_written_as_go_does(seconds: float, text: str) -> None:
-    assert go_duration(seconds) == text
 
 
 # Interruptible...

@@ -14,7 +14,7 @@ from flyteasync.server.engine.mapping import mapped_task_name
 from tests.server.build import as_type, execution_id, interface, literal, node, promise, task, values, workflow
 from tests.server.client import Client
 from tests.server.conftest import Connect
-from tests.server.engine.nodes import E1, Phase, TaskPhase, launch_plan_node, phases, run, terminate
+from tests.server.engine.nodes import E1, Phase, TaskPhase, launch_plan_node, phases, run, sleep_gate, terminate
 
 INT = {"o0": int}
 TEMPLATE = workflow("wf", [node("n0", "a.b.c", {"x": promise("x")})], {"x": int}, {"o0": (int, promise("n0.o0"))})
@@ -176,6 +176,19 @@ async def test_a_parent_goes_on_when_others_end_its_child(connect: Connect) -> N
     await client.launch(plan, "e1")
     child = (await client.node(E1, "n0", core.NodeExecutionPhase.RUNNING)).closure.workflow_node_metadata
     assert child.execution_id == execution_id("e1-n0-0")
+    await end_it(client, "e1-n0-0", Phase.SUCCEEDED)
+    assert (await client.finish(E1)).closure.phase == Phase.SUCCEEDED
+
+
+async def test_the_time_limit_of_a_child_that_others_drive_is_not_skipped(connect: Connect) -> None:
+    client: Client = await connect(unregistered="external", skipping=True)
+    await client.register(workflow("child", [node("n0", "unknown")]), [task("unknown")])
+    nodes = [launch_plan_node("n0", "child", timeout=3600), sleep_gate("n1", 3600)]
+    await client.launch(await client.register(workflow("wf", nodes), []), "e1")
+    await client.node(E1, "n0", core.NodeExecutionPhase.RUNNING)
+    for _ in range(10):
+        await client.control("Ping")
+    assert phases(await client.nodes(E1)) == {"start-node": "SUCCEEDED", "n0": "RUNNING", "n1": "RUNNING"}
     await end_it(client, "e1-n0-0", Phase.SUCCEEDED)
     assert (await client.finish(E1)).closure.phase == Phase.SUCCEEDED
 

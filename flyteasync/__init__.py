@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from .executions import FlyteTaskExecution as FlyteTaskExecution
     from .executions import FlyteWorkflowExecution as FlyteWorkflowExecution
     from .executions import RemoteExecutionBase as RemoteExecutionBase
+    from .literals import FlyteDirectory as FlyteDirectory
+    from .literals import FlyteFile as FlyteFile
+    from .literals import FlytePickle as FlytePickle
     from .literals import LiteralsResolver as LiteralsResolver
+    from .literals import StructuredDataset as StructuredDataset
     from .remote import FlyteRemote as FlyteRemote
     from .rpc import CallOptions as CallOptions
     from .rpc import RetryPolicy as RetryPolicy
@@ -28,9 +32,12 @@ if TYPE_CHECKING:
 _HOMES = {
     "CallOptions": "rpc",
     "Config": "config",
+    "FlyteDirectory": "literals",
     "FlyteError": "errors",
+    "FlyteFile": "literals",
     "FlyteLaunchPlan": "entities",
     "FlyteNodeExecution": "executions",
+    "FlytePickle": "literals",
     "FlyteRemote": "remote",
     "FlyteTask": "entities",
     "FlyteTaskExecution": "executions",
@@ -40,15 +47,19 @@ _HOMES = {
     "PlatformConfig": "config",
     "RemoteExecutionBase": "executions",
     "RetryPolicy": "rpc",
+    "StructuredDataset": "literals",
     "TypedInterface": "entities",
 }
 
 __all__ = [
     "CallOptions",
     "Config",
+    "FlyteDirectory",
     "FlyteError",
+    "FlyteFile",
     "FlyteLaunchPlan",
     "FlyteNodeExecution",
+    "FlytePickle",
     "FlyteRemote",
     "FlyteTask",
     "FlyteTaskExecution",
@@ -58,6 +69,7 @@ __all__ = [
     "PlatformConfig",
     "RemoteExecutionBase",
     "RetryPolicy",
+    "StructuredDataset",
     "TypedInterface",
 ]
 

@@ -2,11 +2,13 @@
 
 import asyncio
 import inspect
+import signal
 from collections.abc import AsyncGenerator
 
 import hypothesis
 import pytest
 
+from flyteasync import FlyteRemote
 from tests.support.backend import Backend
 from tests.support.loop import WarpLoop
 
@@ -15,7 +17,18 @@ hypothesis.settings.register_profile("default", derandomize=True, deadline=None)
 hypothesis.settings.register_profile("long", deadline=None)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--transport", choices=["grpc_aio", "grpclib"], help="what carries the calls of remotes that name no transport"
+    )
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    # Whoever starts the tests in the background has them, and all that they start, ignore Ctrl-C; some press it.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if transport := config.getoption("--transport"):
+        FlyteRemote.__init__.__kwdefaults__["transport"] = transport
     hypothesis.settings.load_profile("long" if config.getoption("-m") == "long" else "default")
 
 

@@ -20,6 +20,11 @@ def test_import_brings_neither_grpc_nor_generated_code() -> None:
     assert not loaded & {"grpc", "betterproto2", "anyio", "asyncio", "httpx2", "yaml", "tenacity"}
 
 
+def test_a_remote_brings_nothing_that_only_some_values_need() -> None:
+    loaded = modules_after("from flyteasync import FlyteRemote; import flyteasync.literals, flyteasync.storage")
+    assert not loaded & {"httpx2", "obstore", "pandas", "pyarrow", "cloudpickle", "flytekit", "flyteidl"}
+
+
 def test_the_cli_module_is_light_until_a_command_runs() -> None:
     assert not modules_after("import flyteasync.cli") & {"grpc", "betterproto2", "rich"}
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any, Self, cast
 
+import anyio
 import anyio.to_thread
 
 from ..config import without_query
@@ -21,6 +22,9 @@ from .store import Store, required
 from .text import python_type_text, wrong_literal, wrong_type
 from .uploads import Content, Upload
 from .writing import Writer
+
+CONCURRENT_READS = 8
+"""Objects of a dataset that are read at the same time."""
 
 
 class StructuredDataset:
@@ -103,9 +107,9 @@ class StructuredDataset:
             raise FlyteTypeException(f"the dataset was made of a {have}, which cannot be opened as {want}")
         store = required(self._store, repr(self))
         found = [item for item in await store.items(self.uri) if frames.is_data(item.name, self.file_format)]
-        parts = [await store.read(item.uri) for item in found]
-        if not parts:
+        if not found:
             raise FlyteValueException(f"there is no data at {without_query(self.uri)}")
+        parts = await _read_all(store, [item.uri for item in found])
         kind = cast("str", frames.frame_kind(self._frame_type))
         return await anyio.to_thread.run_sync(partial(frames.read_frame, kind, parts, self.file_format, self._columns))
 
@@ -141,6 +145,24 @@ class StructuredDataset:
         from .models import handle_json_schema
 
         return handle_json_schema(cls)
+
+
+async def _read_all(store: Store, uris: list[str]) -> list[bytes]:
+    """Several objects, some at a time, in their order."""
+    limit = anyio.CapacityLimiter(CONCURRENT_READS)
+    parts: dict[int, bytes] = {}
+
+    async def read(index: int, uri: str) -> None:
+        async with limit:
+            parts[index] = await store.read(uri)
+
+    try:
+        async with anyio.create_task_group() as group:
+            for index, uri in enumerate(uris):
+                group.start_soon(read, index, uri)
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+    return [parts[index] for index in range(len(uris))]
 
 
 class DatasetConverter(Converter):

@@ -34,8 +34,10 @@ _PRIMITIVES = {
     "duration": core.SimpleType.DURATION,
 }
 
+MSGPACK = "msgpack"
+"""The tag of binary scalars that hold something structured."""
+
 _SIMPLE_SCALARS = {
-    "binary": core.SimpleType.BINARY,
     "none_type": core.SimpleType.NONE,
     "error": core.SimpleType.ERROR,
     "generic": core.SimpleType.STRUCT,
@@ -195,6 +197,10 @@ def scalar_type_of(scalar: core.Scalar) -> core.LiteralType | None:
     if name in _SIMPLE_SCALARS:
         return core.LiteralType(simple=_SIMPLE_SCALARS[name])
     match value:
+        case core.Binary():
+            # Dataclasses, models and untyped dicts are serialised so.
+            structured = value.tag == MSGPACK
+            return core.LiteralType(simple=core.SimpleType.STRUCT if structured else core.SimpleType.BINARY)
         case core.Primitive():
             kind, _ = betterproto2.which_one_of(value, "value")
             return core.LiteralType(simple=_PRIMITIVES.get(kind, core.SimpleType.NONE))

@@ -8,8 +8,10 @@ from typing import Annotated, Any
 import pytest
 
 from flyteasync.codec import decode, encode
+from flyteasync.errors import FlyteValueException
 from flyteasync.idl import core
 from flyteasync.literals import (
+    Access,
     FlyteDirectory,
     FlyteFile,
     FlytePickle,
@@ -20,6 +22,7 @@ from flyteasync.literals import (
     to_literal,
     to_python,
 )
+from flyteasync.storage import Storage
 
 # Not "flytekit" alone: that is the name of this folder, too.
 pytest.importorskip("flytekit.core.type_engine")
@@ -253,3 +256,45 @@ def test_a_frame_has_the_type_that_flytekit_gives_it():
     for python_type in (pandas.DataFrame, pyarrow.Table):
         mine = types_pb2.LiteralType.FromString(encode(literal_type(python_type)))
         assert mine == their_type(python_type)
+
+
+async def test_a_frame_that_flytekit_wrote_is_read():
+    dataset = to_python(ours(their_literal(FRAME, pandas.DataFrame)), StructuredDataset, access=Access(Storage()))
+    pandas.testing.assert_frame_equal(await dataset.open(pandas.DataFrame).all(), FRAME)
+    table = await dataset.open(pyarrow.Table).all()
+    assert table.column("a").to_pylist() == [1, 2]
+
+
+async def test_columns_that_were_asked_for_are_read_alone():
+    literal = ours(their_literal(FRAME, pandas.DataFrame))
+    dataset = to_python(literal, Annotated[StructuredDataset, kwtypes(a=int)], access=Access(Storage()))
+    assert list((await dataset.open(pandas.DataFrame).all()).columns) == ["a"]
+
+
+async def test_a_csv_that_flytekit_wrote_is_read():
+    frame = FRAME[["a"]]
+    python_type = Annotated[TheirDataset, "csv"]
+    written = their_literal(TheirDataset(dataframe=frame), python_type)
+    dataset = to_python(ours(written), StructuredDataset, access=Access(Storage()))
+    assert dataset.file_format == "csv"
+    pandas.testing.assert_frame_equal(await dataset.open(pandas.DataFrame).all(), frame)
+
+
+async def test_a_frame_of_several_objects_is_read_as_one(tmp_path: Path):
+    for number in range(20):
+        pandas.DataFrame({"a": [number]}).to_parquet(tmp_path / f"part-{number:05}.parquet")
+    (tmp_path / "_SUCCESS").touch()
+    dataset = StructuredDataset(uri=str(tmp_path), file_format="parquet", store=Storage())
+    assert (await dataset.open(pandas.DataFrame).all())["a"].tolist() == list(range(20))
+
+
+async def test_what_is_no_parquet_is_told(tmp_path: Path):
+    (tmp_path / "00000").write_bytes(b"PAR1 and nothing else")
+    dataset = StructuredDataset(uri=str(tmp_path), file_format="parquet", store=Storage())
+    with pytest.raises(FlyteValueException, match="the dataset is not valid Parquet"):
+        await dataset.open(pandas.DataFrame).all()
+
+
+async def test_a_pickle_that_flytekit_wrote_is_loaded():
+    handle = to_python(ours(their_literal({1, 2}, set)), FlytePickle, access=Access(Storage()))
+    assert await handle.load() == {1, 2}

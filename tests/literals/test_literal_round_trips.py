@@ -5,6 +5,7 @@ import enum
 import keyword
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from typing import Any, TypeVar
 
 from hypothesis import given
@@ -95,12 +96,18 @@ def types(depth: int) -> st.SearchStrategy[tuple[Any, st.SearchStrategy[Any]]]:
     )
 
 
+@cache
+def record_class(fields: tuple[tuple[str, Any], ...]) -> type[Any]:
+    """The dataclass of these fields; two of them that cannot be told apart would be one too many in a union."""
+    return dataclasses.make_dataclass("Record", fields)
+
+
 names = st.from_regex(r"[a-z]{1,3}", fullmatch=True).filter(lambda name: not keyword.iskeyword(name))
 
 
 def record(fields: dict[str, tuple[Any, st.SearchStrategy[Any]]]) -> tuple[Any, st.SearchStrategy[Any]]:
     """A dataclass of these fields, and the strategy of its values."""
-    kind = dataclasses.make_dataclass("Record", [(name, pair[0]) for name, pair in fields.items()])
+    kind = record_class(tuple((name, pair[0]) for name, pair in sorted(fields.items(), key=lambda item: item[0])))
     return kind, st.builds(kind, **{name: pair[1] for name, pair in fields.items()})
 
 

@@ -152,6 +152,12 @@ def test_an_empty_list_among_others_says_nothing_about_the_type() -> None:
     assert literal_type_of(mixed) == literal_type(list[list[int]])
 
 
+@pytest.mark.parametrize(("tag", "simple"), [("msgpack", core.SimpleType.STRUCT), ("x", core.SimpleType.BINARY)])
+def test_a_serialised_dataclass_is_a_struct(tag: str, simple: core.SimpleType) -> None:
+    binary = core.Literal(scalar=core.Scalar(binary=core.Binary(value=b"\x80", tag=tag)))
+    assert literal_type_of(binary) == core.LiteralType(simple=simple)
+
+
 def test_a_literal_without_a_value_has_no_type() -> None:
     assert literal_type_of(core.Literal()) is None
 

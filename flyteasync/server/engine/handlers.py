@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 
 from ...errors import FlyteInvalidInputException, FlyteTypeException, FlyteValueException
 from ...idl import core
-from ...literals import to_literal, to_python
+from ...literals import convert, to_python
 from ..inputs import variables_of
 from .activity import Activity
 from .mapping import mapped_task_name
@@ -208,7 +208,10 @@ def _describe(result: Any) -> str:
 def _literal(value: object, variable: core.Variable, name: str) -> core.Literal:
     if variable.type is None:
         raise FlyteTypeException(f"output {name!r} has no type in the task's interface")
-    return to_literal(value, variable.type, name=name)
+    needed = convert({name: value}, {name: variable})
+    # Local files stay where they are: there is no other place for them.
+    stay = {upload.key: upload.source for upload in needed.uploads if isinstance(upload.source, str)}
+    return convert({name: value}, {name: variable}, uploaded=stay).complete().literals[name]
 
 
 def _ordered(variables: Mapping[str, core.Variable]) -> list[str]:

@@ -5,7 +5,7 @@ Client code never imports this package; the two meet on the wire.
 
 from .app import Server
 from .config import ServerConfig
-from .engine import Handler
+from .engine import DynamicWorkflow, Handler, TaskFailed
 from .faults import Fault
 
-__all__ = ["Fault", "Handler", "Server", "ServerConfig"]
+__all__ = ["DynamicWorkflow", "Fault", "Handler", "Server", "ServerConfig", "TaskFailed"]

@@ -17,7 +17,8 @@ from ..idl.methods import METHODS
 from .clock import Clock
 from .config import ServerConfig
 from .control import Control
-from .engine import Engine, Handler, Handlers
+from .engine import Engine, Handler
+from .engine.skipping import PATIENCE
 from .failures import internal, shorten, status_bytes, unimplemented
 from .faults import Fault, Faults
 from .health import HEALTH_CHECK, check_health
@@ -96,15 +97,14 @@ class Server:
         engine = self._engine = Engine(
             self.store,
             self._clock,
-            Handlers(self._handlers),
-            unregistered=config.unregistered,
-            phase_delay=config.phase_delay,
-            abort_delay=config.abort_delay,
+            self._handlers,
+            config.engine_settings(),
         )
+        engine.set_skipping(config.skipping)
         objects = Objects(self.store, config.max_upload_bytes, config.max_stored_bytes)
         self._web = web = Web(config.host, config.http_port, objects, Signer(self._clock.now))
         self._routes = build_routes(Context(config, self.store, engine, self._clock, web))
-        control = Control(self.faults, self.stats, self.store, engine)
+        control = Control(self.faults, self.stats, self.store, engine, self._clock)
         self._server = server = grpc.aio.server(
             options=[
                 # Two servers on one port would share its connections at random.
@@ -139,6 +139,41 @@ class Server:
             await self._web.stop()
         if self._engine is not None:
             await self._engine.aclose()
+
+    @property
+    def skipping(self) -> bool:
+        """Whether time is skipped when nothing else can happen."""
+        return self._running_engine.skipping
+
+    def set_skipping(self, enabled: bool) -> None:
+        """Turn skipping of time on or off.
+
+        While it is on, and no task of the engine and no handler has anything left to do, the clock of the engine moves
+        on to the next thing that is due: the end of a sleep, of a back-off, or a time limit. It does not while a gate
+        waits for a signal: time then passes as it does, unless `advance` moves it on.
+
+        Raises:
+            FlyteUsageError: the server was not started.
+        """
+        self._running_engine.set_skipping(enabled)
+
+    async def advance(self, seconds: float, patience: float = PATIENCE) -> None:
+        """Move the engine's clock on by that many seconds, and return when all that became due has happened.
+
+        Args:
+            seconds: how far.
+            patience: real seconds that handlers which are called on the way are given, at each step, to end.
+
+        Raises:
+            FlyteUsageError: the server was not started.
+        """
+        await self._running_engine.advance(seconds, patience)
+
+    @property
+    def _running_engine(self) -> Engine:
+        if self._engine is None:
+            raise FlyteUsageError("this server was not started: it has no time to move")
+        return self._engine
 
     async def __aenter__(self) -> Server:
         await self.start()
@@ -225,7 +260,7 @@ class _Dispatcher(grpc.GenericRpcHandler):
         elif path == HEALTH_CHECK:
             handle = _immediate(lambda path, payload: check_health(payload))
         elif self._control.handles(path):
-            handle = _immediate(self._control.call)
+            handle = self._control.call
         else:
             return None
 

@@ -10,12 +10,24 @@ from typing import Any, get_args
 
 from ..deadline import seconds
 from ..errors import FlyteInvalidInputException
-from .engine import Unregistered
+from .engine import EngineSettings, Unregistered
+from .engine.handlers import MAX_COROUTINES, MAX_THREADS
 from .faults import Fault
 from .quantity import parse_quantity
 
 RESOURCE_LIMITS: Mapping[str, str] = MappingProxyType({"CPU": "2", "MEMORY": "1Gi", "GPU": "1"})
 """What a task may ask for unless it is set otherwise; flyteadmin's defaults."""
+
+
+_COUNTS = (
+    "max_receive_bytes",
+    "max_workflow_nodes",
+    "max_parallelism",
+    "max_system_retries",
+    "max_upload_bytes",
+    "max_stored_bytes",
+)
+_DURATIONS = ("phase_delay", "abort_delay", "retry_backoff", "node_execution_deadline", "node_active_deadline")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +43,18 @@ class ServerConfig:
         max_workflow_nodes: CreateWorkflow rejects workflows of more nodes; 0 is no limit.
         max_parallelism: how many nodes of an execution run at a time if neither it nor its launch plan says so.
         resource_limits: what a task may ask for, by the resource's name; None for a resource is no limit.
-        unregistered: what becomes of a task without a handler: `fail` or `hang`.
+        unregistered: what becomes of a task without a handler: `fail`, `hang` (until it is aborted or times out),
+            `echo` (it succeeds with its inputs, or zero values, as outputs), or `external` (executions of workflows
+            that have such a task are left to whoever drives them with events).
         phase_delay: seconds of simulated work before a handler is called.
         abort_delay: seconds that an execution stays ABORTING; the real server needs some, and may never get done.
+        retry_backoff: seconds before the second attempt of a node, doubled before every later one, at most 600.
+        max_system_retries: how often an attempt that failed by the system's fault is repeated.
+        node_execution_deadline: seconds that an attempt may take if its node does not say; 0 is no limit.
+        node_active_deadline: seconds that all attempts of a node may take if it does not say; 0 is no limit.
+        max_threads: how many plain handlers run at a time, each in a thread.
+        max_coroutines: how many async handlers run at a time.
+        skipping: whether time is skipped from the start when nothing else can happen.
         http_port: the port of signed URLs and `/healthcheck`; 0 picks a free one, None does so when one is needed.
         max_upload_bytes: how long an uploaded object may be.
         max_stored_bytes: how long all uploaded objects may be together; they are kept in memory.
@@ -54,6 +75,13 @@ class ServerConfig:
     unregistered: Unregistered = "fail"
     phase_delay: float = 0.0
     abort_delay: float = 0.0
+    retry_backoff: float = 0.0
+    max_system_retries: int = 3
+    node_execution_deadline: float = 0.0
+    node_active_deadline: float = 0.0
+    max_threads: int = MAX_THREADS
+    max_coroutines: int = MAX_COROUTINES
+    skipping: bool = False
     http_port: int | None = None
     max_upload_bytes: int = 64 * 1024 * 1024
     max_stored_bytes: int = 1024 * 1024 * 1024
@@ -64,20 +92,24 @@ class ServerConfig:
             raise FlyteInvalidInputException(f"port must be from 0 to 65535, got {self.port!r}")
         if not 0 <= (self.http_port or 0) <= 65535:
             raise FlyteInvalidInputException(f"http_port must be None or from 0 to 65535, got {self.http_port!r}")
-        for name in ("max_upload_bytes", "max_stored_bytes"):
-            if getattr(self, name) < 0:
-                raise FlyteInvalidInputException(f"{name} must be zero or more, got {getattr(self, name)!r}")
         if self.unregistered not in get_args(Unregistered):
             raise FlyteInvalidInputException(
                 f"unregistered must be one of {', '.join(get_args(Unregistered))}, got {self.unregistered!r}"
             )
-        for name in ("max_receive_bytes", "max_workflow_nodes", "max_parallelism"):
+        for name in _COUNTS:
             if getattr(self, name) < 0:
                 raise FlyteInvalidInputException(f"{name} must be zero or more, got {getattr(self, name)!r}")
+        for name in ("max_threads", "max_coroutines"):
+            if getattr(self, name) < 1:
+                raise FlyteInvalidInputException(f"{name} must be at least 1, got {getattr(self, name)!r}")
+        for name in _DURATIONS:
+            seconds(getattr(self, name), name)
         for name, quantity in self.resource_limits.items():
             _check_quantity(name, quantity)
-        seconds(self.phase_delay, "phase_delay")
-        seconds(self.abort_delay, "abort_delay")
+
+    def engine_settings(self) -> EngineSettings:
+        """The settings that are the engine's."""
+        return EngineSettings(**{item.name: getattr(self, item.name) for item in dataclasses.fields(EngineSettings)})
 
     def to_dict(self) -> dict[str, Any]:
         """The settings in JSON's types."""

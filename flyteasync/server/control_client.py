@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -11,7 +12,7 @@ import grpc
 import grpc.aio
 
 from ..errors import FlyteInvalidInputException, FlyteSystemUnavailableException
-from .control import GET_STATS, PING, SET_FAULTS
+from .control import ADVANCE, GET_STATS, PING, SET_FAULTS, SET_SKIPPING
 from .faults import Fault
 
 TIMEOUT = 10.0
@@ -36,6 +37,18 @@ class ControlClient:
         """What the server has counted (see `Stats`); `reset` starts from zero afterwards."""
         return await self._call(GET_STATS, {"reset": reset})
 
+    async def set_skipping(self, enabled: bool) -> None:
+        """Have the server skip time when nothing else can happen, or no longer."""
+        await self._call(SET_SKIPPING, enabled)
+
+    async def advance(self, seconds: float) -> datetime:
+        """Move the time of the server's engine on, and return it when all that became due has happened."""
+        return datetime.fromisoformat((await self._call(ADVANCE, {"seconds": seconds}, timeout=None))["now"])
+
+    async def now(self) -> datetime:
+        """The time of the server's engine."""
+        return datetime.fromisoformat((await self._call(PING, None))["now"])
+
     async def ping(self) -> None:
         """Return if the server answers.
 
@@ -48,10 +61,10 @@ class ControlClient:
         """End the connection."""
         await self._channel.close()
 
-    async def _call(self, path: str, payload: object) -> Any:
+    async def _call(self, path: str, payload: object, timeout: float | None = TIMEOUT) -> Any:
         call = cast("Any", self._channel.unary_unary(path))
         try:
-            return json.loads(await call(json.dumps(payload).encode(), timeout=TIMEOUT))
+            return json.loads(await call(json.dumps(payload).encode(), timeout=timeout))
         except grpc.aio.AioRpcError as error:
             text = f"{path} on {self._endpoint}: {error.code().name}: {error.details()}"
             if error.code() == grpc.StatusCode.INVALID_ARGUMENT:

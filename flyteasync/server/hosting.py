@@ -6,6 +6,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from concurrent.futures import Future
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -86,6 +87,21 @@ class Host(ABC):
         """What the running server has counted; `reset` starts from zero afterwards."""
         async with ControlClient(self.endpoint) as control:
             return await control.stats(reset=reset)
+
+    async def set_skipping(self, enabled: bool) -> None:
+        """Have the running server skip time when nothing else can happen, or no longer."""
+        async with ControlClient(self.endpoint) as control:
+            await control.set_skipping(enabled)
+
+    async def advance(self, seconds: float) -> datetime:
+        """Move the running server's time on, and return it when all that became due has happened."""
+        async with ControlClient(self.endpoint) as control:
+            return await control.advance(seconds)
+
+    async def now(self) -> datetime:
+        """The running server's time."""
+        async with ControlClient(self.endpoint) as control:
+            return await control.now()
 
     def __enter__(self) -> Self:
         self.start()

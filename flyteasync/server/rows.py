@@ -362,6 +362,14 @@ class SignalRow(Row):
         return ((self.execution_project, self.execution_domain, self.execution_name), self.signal_id)
 
 
+@dataclass(frozen=True, slots=True)
+class CacheEntry:
+    """Outputs that stand for those of later runs."""
+
+    outputs: core.LiteralMap
+    metadata: core.CatalogMetadata
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class NamedEntityRow(Row):
     """What somebody wrote about a name, whatever its versions."""

@@ -15,6 +15,7 @@ from .failures import duplicate_row
 from .rows import (
     AttributesKey,
     AttributesRow,
+    CacheEntry,
     DescriptionKey,
     DescriptionRow,
     EntityKey,
@@ -164,6 +165,11 @@ class Store(Protocol):
         """Inputs and outputs by URI: what the real server keeps in an object store."""
         ...
 
+    @property
+    def cache(self) -> MutableMapping[str, CacheEntry]:
+        """Outputs that are used again: what the real server keeps in its catalogue service."""
+        ...
+
 
 class MemoryTable(Generic[K, R]):
     """A table in memory."""
@@ -282,3 +288,4 @@ class MemoryStore:
             "resources_pkey", clock, lambda row: row.key, lambda row: ((row.resource_type,),)
         )
         self.data: dict[str, core.LiteralMap] = {}
+        self.cache: dict[str, CacheEntry] = {}

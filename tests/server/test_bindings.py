@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,6 +48,22 @@ def test_an_attribute_path_goes_into_structs() -> None:
     assert to_python(resolve(promise("n0.o0", "name"), outputs, "x")) == "net"
     with pytest.raises(FlyteValueException, match=r"n0\.o0\['model'\] has no 'depth'"):
         resolve(promise("n0.o0", "model", "depth"), outputs, "x")
+
+
+def test_an_attribute_path_goes_into_dataclasses_and_what_it_finds_stays_serialised() -> None:
+    data = msgspec.msgpack.encode({"model": {"layers": [{"size": 4}, {"size": 8}]}, "name": "net"})
+    inner = core.Literal(scalar=core.Scalar(binary=core.Binary(value=data, tag="msgpack")))
+    outputs = {"n0": {"o0": core.Literal(collection=core.LiteralCollection(literals=[inner]))}}
+    found = resolve(promise("n0.o0", 0, "model", "layers", 1, "size"), outputs, "x")
+    assert found.scalar is not None
+    assert found.scalar.binary == core.Binary(value=msgspec.msgpack.encode(8), tag="msgpack")
+    assert to_python(found, expected=core.LiteralType(simple=core.SimpleType.INTEGER)) == 8
+    for path, missing in [(("model", "depth"), "depth"), (("model", "layers", 2), "2"), (("name", "x"), "x")]:
+        with pytest.raises(FlyteValueException, match=f"has no '?{missing}"):
+            resolve(promise("n0.o0", 0, *path), outputs, "x")
+    broken = core.Literal(scalar=core.Scalar(binary=core.Binary(value=b"\xc1", tag="msgpack")))
+    with pytest.raises(FlyteValueException, match="not valid msgpack"):
+        resolve(promise("n0.o0", "a"), {"n0": {"o0": broken}}, "x")
 
 
 def test_collections_and_maps_are_resolved_inside() -> None:

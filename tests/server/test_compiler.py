@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from flyteasync.idl import core
-from flyteasync.server.compiler import CompileError, compile_workflow, entity_key
+from flyteasync.server.compiler import CompileError, LaunchPlanInterface, compile_workflow, entity_key
 from tests.server.build import (
     bindings,
     collection,
@@ -39,7 +39,7 @@ TASKS = {
 }
 
 PLAN = identifier("child", core.ResourceType.LAUNCH_PLAN)
-PLANS = {entity_key(PLAN): interface({"x": int}, {"o0": int})}
+PLANS = {entity_key(PLAN): LaunchPlanInterface(interface({"x": int, "y": int}, {"o0": int}), frozenset({"y"}))}
 
 
 def compiled(
@@ -291,12 +291,14 @@ def test_a_launch_plan_node_has_its_launch_plans_interface() -> None:
     assert plan.template.id == PLAN
 
 
-def test_kinds_of_nodes_without_a_known_interface_are_taken_as_they_are() -> None:
+def test_an_array_node_over_what_runs_once_per_item_takes_and_returns_lists() -> None:
     gate = core.Node(id="n0", gate_node=core.GateNode(sleep=core.SleepCondition()))
     array = core.Node(
         id="n1",
         inputs=bindings({"x": promise("xs")}),
-        array_node=core.ArrayNode(node=node("inner", "double", {"x": promise("x")})),
+        array_node=core.ArrayNode(
+            node=node("inner", "double", {"x": promise("x")}), is_original_sub_node_interface=True
+        ),
     )
     closure = compiled([gate, array, node("n2", "total", {"xs": promise("n1.o0")}, after=["n0"])], {"xs": list[int]})
     assert edges(closure)["n1"] == ["n2"]

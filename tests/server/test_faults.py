@@ -206,7 +206,7 @@ async def test_a_fault_for_all_methods_spares_the_control_api(connect: Connect) 
     client = await with_plan(connect)
     await client.control("SetFaults", [{"method": "*"}])
     assert (await client.fails(*GET_VERSION)).status == Status.UNAVAILABLE
-    assert await client.control("Ping") == {}
+    assert "now" in await client.control("Ping")
 
 
 @pytest.mark.parametrize(

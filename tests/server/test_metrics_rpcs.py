@@ -233,14 +233,14 @@ async def test_a_branch_has_the_arm_that_was_taken(connect: Connect) -> None:
     client = await told(connect, branch)
     await tell(client, "n0", 2, 3)
     assert [shown(span) for span in (await span_of(client, 2)).spans[1].spans][1:] == [("NODE_SETUP", 2, 3)]
-    await tell(client, "b", 4, 5, 6, **inside("n0"))
+    await tell(client, "n0-b", 4, 5, 6, **inside("n0"))
     await send(client, node_event("n0", NodePhase.SUCCEEDED, 7))
     assert [shown(span) for span in (await span_of(client, 3)).spans[1].spans][1:] == [
         ("NODE_SETUP", 2, 4),
-        ("b", 4, 6, ("NODE_SETUP", 4, 6)),
+        ("n0-b", 4, 6, ("NODE_SETUP", 4, 6)),
         ("NODE_TEARDOWN", 6, 7),
     ]
-    await tell(client, "c", 5, **inside("n0"))
+    await tell(client, "n0-a", 5, **inside("n0"))
     request = admin.WorkflowExecutionGetMetricsRequest(id=E1, depth=2)
     failure = await client.fails(methods.GET_EXECUTION_METRICS, request)
     assert failure.status == Status.INTERNAL

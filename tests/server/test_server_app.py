@@ -231,7 +231,9 @@ async def test_a_handler_must_be_callable() -> None:
     ("settings", "text"),
     [
         ({"port": 70000}, "port must be from 0 to 65535, got 70000"),
-        ({"unregistered": "echo"}, "unregistered must be one of fail, hang, got 'echo'"),
+        ({"unregistered": "run"}, "unregistered must be one of fail, hang, echo, external, got 'run'"),
+        ({"max_threads": 0}, "max_threads must be at least 1, got 0"),
+        ({"retry_backoff": -1}, "retry_backoff must be zero or more seconds, got -1"),
         ({"max_receive_bytes": -1}, "max_receive_bytes must be zero or more, got -1"),
         ({"max_workflow_nodes": -1}, "max_workflow_nodes must be zero or more, got -1"),
         ({"max_parallelism": -1}, "max_parallelism must be zero or more, got -1"),

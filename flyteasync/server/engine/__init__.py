@@ -1,7 +1,8 @@
 """The engine: runs compiled workflows and records what the propeller would report."""
 
 from .engine import Engine
-from .handlers import Handler, Handlers
-from .run import Unregistered
+from .handlers import Handler
+from .outcomes import DynamicWorkflow, TaskFailed
+from .surroundings import EngineSettings, Launcher, Unregistered
 
-__all__ = ["Engine", "Handler", "Handlers", "Unregistered"]
+__all__ = ["DynamicWorkflow", "Engine", "EngineSettings", "Handler", "Launcher", "TaskFailed", "Unregistered"]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import betterproto2
+import msgspec
 
 from ...errors import FlyteValueException
 from ...idl import core
@@ -13,6 +15,8 @@ from ..compiler import START
 
 Outputs = Mapping[str, Mapping[str, core.Literal]]
 """The outputs of finished nodes, by node id; the workflow's inputs are those of the start node."""
+
+_MSGPACK = "msgpack"
 
 NONE = core.Literal(scalar=core.Scalar(none_type=core.Void()))
 
@@ -62,12 +66,13 @@ def _resolve_promise(promise: core.OutputReference, outputs: Outputs, name: str)
     if literal is None:
         raise FlyteValueException(f"input {name!r} refers to output {promise.var!r} of node {source!r}, which has none")
     path = f"{source}.{promise.var}"
-    for index, attribute in enumerate(promise.attr_path):
-        kind, step = betterproto2.which_one_of(attribute, "value")
-        scalar = literal.scalar
+    steps = [betterproto2.which_one_of(attribute, "value") for attribute in promise.attr_path]
+    for index, (kind, step) in enumerate(steps):
+        scalar, rest = literal.scalar, [step for _, step in steps[index:]]
         if scalar is not None and scalar.generic is not None:
-            rest = [betterproto2.which_one_of(item, "value")[1] for item in promise.attr_path[index:]]
             return _follow_struct(Value(struct_value=scalar.generic), rest, path)
+        if scalar is not None and scalar.binary is not None and scalar.binary.tag == _MSGPACK:
+            return _follow_msgpack(scalar.binary.value, rest, path)
         literal = _follow(literal, kind, step, path)
         path = f"{path}[{step!r}]"
     return literal
@@ -86,6 +91,21 @@ def _follow(literal: core.Literal, kind: str, step: object, path: str) -> core.L
             raise FlyteValueException(f"{path} has no element {step}; its length is {len(literals)}")
         return literals[step]
     raise FlyteValueException(f"{path} is neither a list nor a map that {step!r} could be looked up in")
+
+
+def _follow_msgpack(data: bytes, steps: Sequence[object], path: str) -> core.Literal:
+    """Look an attribute up in a dataclass; what is found stays serialised, as it does in the propeller."""
+    try:
+        value: Any = msgspec.msgpack.decode(data)
+    except msgspec.DecodeError as error:
+        raise FlyteValueException(f"{path} is not valid msgpack: {error}") from error
+    for step in steps:
+        try:
+            value = value[step]
+        except (LookupError, TypeError):
+            raise FlyteValueException(f"{path} has no {step!r}") from None
+        path = f"{path}[{step!r}]"
+    return core.Literal(scalar=core.Scalar(binary=core.Binary(value=msgspec.msgpack.encode(value), tag=_MSGPACK)))
 
 
 def _follow_struct(value: Value, steps: Sequence[object], path: str) -> core.Literal:

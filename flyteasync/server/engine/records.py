@@ -78,18 +78,21 @@ def add_node(
     execution: ExecutionRow,
     *,
     node_id: str,
-    spec_node_id: str,
+    metadata: admin.NodeExecutionMetaData,
     phase: NodePhase,
     at: datetime,
+    parent_id: int | None = None,
     input_uri: str = "",
     output_uri: str | None = None,
+    error: core.ExecutionError | None = None,
 ) -> NodeExecutionRow:
     """Record the first event of a node."""
+    closure = admin.NodeExecutionClosure(phase=phase, created_at=at, updated_at=at, output_uri=output_uri, error=error)
     message = admin.NodeExecution(
         id=core.NodeExecutionIdentifier(node_id=node_id, execution_id=execution_id(execution)),
         input_uri=input_uri,
-        closure=admin.NodeExecutionClosure(phase=phase, created_at=at, updated_at=at, output_uri=output_uri),
-        metadata=admin.NodeExecutionMetaData(spec_node_id=spec_node_id),
+        closure=closure,
+        metadata=metadata,
     )
     row = NodeExecutionRow(
         execution_project=execution.execution_project,
@@ -97,6 +100,9 @@ def add_node(
         execution_name=execution.execution_name,
         node_id=node_id,
         message=message,
+        parent_id=parent_id,
+        error_kind=None if error is None else error.kind.name,
+        error_code=None if error is None else error.code,
     )
     store.node_executions.insert(row)
     return row
@@ -129,10 +135,16 @@ def set_node_phase(
 
 
 def add_task(
-    store: Store, node: NodeExecutionRow, template: core.TaskTemplate, attempt: int, at: datetime
+    store: Store,
+    node: NodeExecutionRow,
+    task_id: core.Identifier,
+    attempt: int,
+    at: datetime,
+    *,
+    task_type: str,
+    metadata: event.TaskExecutionMetadata,
 ) -> TaskExecutionRow:
     """Record the first event of an attempt: queued."""
-    task_id = template.id or core.Identifier()
     message = admin.TaskExecution(
         id=core.TaskExecutionIdentifier(task_id=task_id, node_execution_id=node.message.id, retry_attempt=attempt),
         input_uri=node.input_uri,
@@ -140,11 +152,9 @@ def add_task(
             phase=TaskPhase.QUEUED,
             created_at=at,
             updated_at=at,
-            task_type=template.type,
+            task_type=task_type,
             event_version=1,
-            metadata=event.TaskExecutionMetadata(
-                generated_name=_generated_name(node, attempt), plugin_identifier="container"
-            ),
+            metadata=metadata,
         ),
     )
     row = TaskExecutionRow(
@@ -161,10 +171,6 @@ def add_task(
     )
     store.task_executions.insert(row)
     return row
-
-
-def _generated_name(node: NodeExecutionRow, attempt: int) -> str:
-    return f"{node.execution_name}-{node.node_id}-{attempt}"
 
 
 def set_task_phase(

@@ -77,3 +77,5 @@ class DaemonThreads:
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
             job()
+            # What a function returned is not kept until the next one is called.
+            del job

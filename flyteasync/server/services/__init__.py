@@ -6,6 +6,7 @@ from .attributes import AttributesService
 from .context import Context, Route
 from .data_proxy import DataProxyService
 from .descriptions import DescriptionService
+from .engine_calls import EngineCalls
 from .executions import ExecutionService
 from .launch_plans import LaunchPlanService
 from .launching import LaunchService
@@ -29,8 +30,9 @@ __all__ = ["Context", "Route", "build_routes"]
 def build_routes(context: Context) -> dict[str, Route]:
     """Everything that the server answers, by path."""
     workflows, launch_plans = WorkflowService(context), LaunchPlanService(context)
-    nodes, tasks = NodeExecutionService(context), TaskExecutionService(context)
     launching = LaunchService(context, Skeletons(context.store, workflows, launch_plans))
+    context.engine.connect(EngineCalls(context, launching, workflows))
+    nodes, tasks = NodeExecutionService(context), TaskExecutionService(context)
     return {
         **ProjectService(context).routes(),
         **TaskService(context).routes(),

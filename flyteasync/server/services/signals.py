@@ -6,7 +6,8 @@ from ... import codec
 from ...idl import admin, core, methods
 from .. import validation
 from ..columns import Entity
-from ..failures import duplicate_row, invalid, missing
+from ..engine.signals import get_or_create
+from ..failures import invalid, missing
 from ..filters import parse_filters
 from ..inputs import UNKNOWN_TYPE, is_open
 from ..listing import parse_order, parse_token, select
@@ -21,6 +22,7 @@ class SignalService:
 
     def __init__(self, context: Context) -> None:
         self._store = context.store
+        self._engine = context.engine
 
     def routes(self) -> dict[str, Route]:
         """What answers which path."""
@@ -35,21 +37,7 @@ class SignalService:
         key = _check_id(request.id)
         if request.type is None:
             raise missing("type")
-        row = self._store.signals.get(key)
-        if row is None:
-            (project, domain, name), signal_id = key
-            row = SignalRow(
-                execution_project=project,
-                execution_domain=domain,
-                execution_name=name,
-                signal_id=signal_id,
-                type=request.type,
-            )
-            self._store.signals.insert(row)
-        elif row.type != request.type:
-            # The real lookup takes the type for a part of the key, and the insert then finds the row.
-            raise duplicate_row("signals_pkey")
-        return _message(row)
+        return _message(get_or_create(self._store, key, request.type))
 
     def list(self, request: admin.SignalListRequest) -> admin.SignalList:
         """One page of an execution's signals."""
@@ -78,8 +66,7 @@ class SignalService:
             shown = f"{{{{{project} {domain} {name}}} {signal_id}}}"
             raise invalid(f"failed to validate that signal [{shown}] exists, err: [signal does not exist]")
         _check_value(row, request.value)
-        row.value = request.value
-        self._store.signals.touch(row)
+        self._engine.set_signal(row, request.value)
         return admin.SignalSetResponse()
 
 

@@ -44,6 +44,7 @@ class WorkflowEventService:
         check_workflow_event(row.closure.phase, row.cluster, seen)
         at = needed(seen.occurred_at, "Failed to parse OccurredAt: timestamp: nil Timestamp")
         record(self._store, row, seen, at)
+        self._context.engine.execution_changed(row)
         return admin.WorkflowExecutionEventResponse()
 
 

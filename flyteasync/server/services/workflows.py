@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ...errors import FlyteEntityNotExistException
 from ...idl import admin, core, methods
 from .. import validation
 from ..columns import Entity
-from ..compiler import CompileError, compile_workflow
+from ..compiler import CompileError, LaunchPlanInterface, compile_workflow, entity_key
 from ..failures import already_exists, invalid, missing
 from ..rows import WorkflowRow
 from ..text import proto_text
@@ -61,14 +63,35 @@ class WorkflowService:
         except (CompileError, FlyteEntityNotExistException) as error:
             raise invalid(f"failed to compile workflow for [{proto_text(identifier)}] with err: {error}") from error
 
+    def compile_dynamic(
+        self,
+        template: core.WorkflowTemplate,
+        sub_workflows: Sequence[core.WorkflowTemplate],
+        tasks: Sequence[core.TaskTemplate],
+    ) -> core.CompiledWorkflowClosure:
+        """Compile the workflow of a dynamic node, whose tasks need not be registered.
+
+        Raises:
+            CompileError: it cannot run.
+            FlyteEntityNotExistException: a task or launch plan that it refers to does not exist.
+        """
+        given = {entity_key(task.id): task for task in tasks if task.id is not None}
+
+        def find_task(identifier: core.Identifier) -> core.TaskTemplate:
+            return given.get(entity_key(identifier)) or self._task(identifier)
+
+        return compile_workflow(template, sub_workflows, find_task, self._launch_plan)
+
     def _task(self, identifier: core.Identifier) -> core.TaskTemplate:
         return entities.find(self._store.tasks, identifier, Entity.TASK).template
 
-    def _launch_plan(self, identifier: core.Identifier) -> core.TypedInterface:
+    def _launch_plan(self, identifier: core.Identifier) -> LaunchPlanInterface:
         closure = entities.find(self._store.launch_plans, identifier, Entity.LAUNCH_PLAN).closure
         expected = {} if closure.expected_inputs is None else closure.expected_inputs.parameters
         inputs = {name: parameter.var for name, parameter in expected.items() if parameter.var is not None}
-        return core.TypedInterface(inputs=core.VariableMap(variables=inputs), outputs=closure.expected_outputs)
+        interface = core.TypedInterface(inputs=core.VariableMap(variables=inputs), outputs=closure.expected_outputs)
+        optional = frozenset(name for name, parameter in expected.items() if not parameter.required)
+        return LaunchPlanInterface(interface, optional)
 
     def _check_size(self, identifier: core.Identifier, compiled: core.CompiledWorkflowClosure) -> None:
         assert compiled.primary is not None

@@ -1,43 +1,34 @@
-"""Do the bindings of a node fit its inputs, and whose outputs do they use; pure."""
+"""Checking what is bound to a node's inputs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import betterproto2
 
-from ..idl import core
-from .inputs import variables_of
-from .text import proto_text
-from .typecheck import castable, scalar_type_of
+from ...idl import core
+from ..text import proto_text
+from ..typecheck import castable, scalar_type_of
+from .words import END, START
 
-START = "start-node"
-END = "end-node"
-
-
-class CompileError(Exception):
-    """A template that cannot run; the text lists every reason as the propeller's compiler does."""
-
-    def __init__(self, errors: Iterable[str]) -> None:
-        ordered = sorted(set(errors))
-        lines = (f"\tError {index}: {error}\n" for index, error in enumerate(ordered))
-        super().__init__(f"Collected Errors: {len(ordered)}\n" + "".join(lines))
+if TYPE_CHECKING:
+    # A graph checks bindings, which are checked against the graph.
+    from .graph import Graph
 
 
-def report(errors: list[str], code: str, node_id: str, description: str) -> None:
-    """Note what is wrong at a node, in the compiler's words."""
-    errors.append(f"Code: {code}, Node Id: {node_id}, Description: {description}")
+def binding_type(binding: core.BindingData) -> core.LiteralType | None:
+    """The type of a binding that refers to no node; None if it cannot be told."""
+    return None if binding.scalar is None else scalar_type_of(binding.scalar)
 
 
 @dataclass(frozen=True, slots=True)
-class BindingCheck:
+class Binder:
     """Checks the bindings of one input of one node."""
 
-    interfaces: Mapping[str, core.TypedInterface | None]
-    """Of all nodes, by id; None is one that is not known, against which nothing is checked."""
-    errors: list[str]
-    node_id: str
+    graph: Graph
+    node: core.Node
     param: str
 
     def check(self, binding: core.BindingData, expected: core.LiteralType | None) -> set[str]:
@@ -66,44 +57,44 @@ class BindingCheck:
         """A list or map may go to a union if exactly one variant takes it."""
         matches: list[tuple[core.LiteralType, set[str]]] = []
         for variant in union.variants:
-            attempt = BindingCheck(self.interfaces, [], self.node_id, self.param)
-            found = attempt.check(binding, variant)
+            attempt = self.graph.with_own_errors()
+            found = Binder(attempt, self.node, self.param).check(binding, variant)
             if not attempt.errors:
                 matches.append((variant, found))
         if len(matches) == 1:
             return matches[0][1]
         start = (
-            f"Input [{self.param}] on node [{self.node_id}] expects bindings of union type [{proto_text(expected)}].  "
+            f"Input [{self.param}] on node [{self.node.id}] expects bindings of union type [{proto_text(expected)}].  "
             f"Received [{proto_text(binding)}] which "
         )
         if not matches:
             text = "does not match any of the variants."
-            self._report("IncompatibleBindingUnionValue", self.node_id, start + text)
+            self.graph.report("IncompatibleBindingUnionValue", self.node.id, start + text)
         else:
             first, second = proto_text(matches[0][0]), proto_text(matches[1][0])
             text = f"is ambiguous as both variants [{first}] and [{second}] match."
-            self._report("AmbiguousBindingUnionValue", self.node_id, start + text)
+            self.graph.report("AmbiguousBindingUnionValue", self.node.id, start + text)
         return set()
 
     def _check_scalar(self, scalar: core.Scalar, expected: core.LiteralType | None) -> set[str]:
         kind = scalar_type_of(scalar)
         if kind is None:
             text = f"Unrecognized value [{betterproto2.which_one_of(scalar, 'value')[0]}]."
-            self._report("UnrecognizedValue", self.node_id, text)
+            self.graph.report("UnrecognizedValue", self.node.id, text)
         elif expected is not None and not castable(kind, expected):
             text = (
                 f"Variable [{self.param}] (type [{proto_text(kind)}]) doesn't match expected type "
                 f"[{proto_text(expected)}]."
             )
-            self._report("MismatchingTypes", self.node_id, text)
+            self.graph.report("MismatchingTypes", self.node.id, text)
         enum = None if expected is None else expected.enum_type
         given = "" if scalar.primitive is None else scalar.primitive.string_value or ""
         if enum is not None and given not in enum.values:
             text = (
-                f"Input [{self.param}] on node [{self.node_id}] is an Enum and expects value to be one of "
+                f"Input [{self.param}] on node [{self.node.id}] is an Enum and expects value to be one of "
                 f"[[{' '.join(enum.values)}]].  Received [{given}]"
             )
-            self._report("IllegalEnumValue", self.node_id, text)
+            self.graph.report("IllegalEnumValue", self.node.id, text)
         return set()
 
     def _check_elements(
@@ -120,30 +111,28 @@ class BindingCheck:
 
     def _mismatch(self, expected: core.LiteralType | None, received: str) -> None:
         text = (
-            f"Input [{self.param}] on node [{self.node_id}] expects bindings of type [{proto_text(expected)}].  "
+            f"Input [{self.param}] on node [{self.node.id}] expects bindings of type [{proto_text(expected)}].  "
             f"Received [{received}]"
         )
-        self._report("MismatchingBindings", self.node_id, text)
+        self.graph.report("MismatchingBindings", self.node.id, text)
 
     def _check_promise(self, promise: core.OutputReference, expected: core.LiteralType | None) -> set[str]:
         source = promise.node_id or START
-        if source not in self.interfaces or source == END:
+        if source not in self.graph.interfaces or source == END:
             text = f"Referenced node [{source}] not found."
-            self._report("NodeReferenceNotFound", self.node_id, text)
+            self.graph.report("NodeReferenceNotFound", self.node.id, text)
             self._not_bound()
             return set()
-        interface = self.interfaces[source]
-        if interface is not None:
-            variable = variables_of(interface.outputs).get(promise.var)
-            if variable is None or variable.type is None:
-                text = f"Variable [{promise.var}] not found on node [{source}]."
-                self._report("VariableNameNotFound", source, text)
-                self._not_bound()
-                return set()
-            kind = self._follow(promise, variable.type)
-            if kind is not None and expected is not None and not castable(kind, expected):
-                self._mismatching_variables(promise, kind, expected)
-                return set()
+        exists, found = self.graph.output_type(source, promise.var)
+        if not exists or (found is None and self.graph.declares(source)):
+            text = f"Variable [{promise.var}] not found on node [{source}]."
+            self.graph.report("VariableNameNotFound", source, text)
+            self._not_bound()
+            return set()
+        kind = None if found is None else self._follow(promise, found)
+        if kind is not None and expected is not None and not castable(kind, expected):
+            self._mismatching_variables(promise, kind, expected)
+            return set()
         promise.node_id = source
         return {source}
 
@@ -159,7 +148,7 @@ class BindingCheck:
                 name = attribute.string_value or ""
                 if name not in structure.dataclass_type:
                     text = f"Variable [{promise.var}] (type [{proto_text(kind)}]) doesn't have field [{name}]."
-                    self._report("FieldNotFound", self.node_id, text)
+                    self.graph.report("FieldNotFound", self.node.id, text)
                     return None
                 kind = structure.dataclass_type[name]
             else:
@@ -167,7 +156,7 @@ class BindingCheck:
         return kind
 
     def _not_bound(self) -> None:
-        self._report("ParameterNotBound", self.node_id, f"Parameter not bound [{self.param}].")
+        self.graph.report("ParameterNotBound", self.node.id, f"Parameter not bound [{self.param}].")
 
     def _mismatching_variables(
         self, promise: core.OutputReference, kind: core.LiteralType, expected: core.LiteralType
@@ -176,7 +165,4 @@ class BindingCheck:
             f"The output variable '{promise.var}' has type [{proto_text(kind)}], but it's assigned to the input "
             f"variable '{self.param}' which has type type [{proto_text(expected)}]."
         )
-        self._report("MismatchingTypes", self.node_id, text)
-
-    def _report(self, code: str, node_id: str, description: str) -> None:
-        report(self.errors, code, node_id, description)
+        self.graph.report("MismatchingTypes", self.node.id, text)

@@ -22,7 +22,6 @@ from ..errors import (
 )
 from ..executions import FlyteWorkflowExecution
 from ..idl import admin, core
-from ..literals import convert
 from ..rpc.retry import AMBIGUOUS, Again, Kind, may_repeat, repeat
 from ..watcher import Name
 from .fetch import Fetching
@@ -108,6 +107,8 @@ class Launching(Fetching):
         check_options(envs, tags, cluster_pool)
         launched = check_entity(await cast("LazyEntity[Any]", entity) if isinstance(entity, LazyEntity) else entity)
         name = self._name_of(launched.id, project, domain, execution_name, execution_name_prefix)
+        from ..literals import convert  # a program that launches nothing does not pay for it
+
         literals = convert(inputs or {}, launched.interface.inputs, type_hints=type_hints).complete()
         target = await self._target(launched)
         check_given(target, literals)

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 import hypothesis
 import pytest
 
+from flyteasync import FlyteRemote
 from tests.support.backend import Backend
 from tests.support.loop import WarpLoop
 
@@ -15,7 +16,15 @@ hypothesis.settings.register_profile("default", derandomize=True, deadline=None)
 hypothesis.settings.register_profile("long", deadline=None)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--transport", choices=["grpc_aio", "grpclib"], help="what carries the calls of remotes that name no transport"
+    )
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    if transport := config.getoption("--transport"):
+        FlyteRemote.__init__.__kwdefaults__["transport"] = transport
     hypothesis.settings.load_profile("long" if config.getoption("-m") == "long" else "default")
 
 

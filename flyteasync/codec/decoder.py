@@ -178,8 +178,6 @@ def read_item(scalar: Scalar) -> Read:
             length, at = read_length(data, at) if wire == LEN else (size, at)
             end = at + length
             value = data[at:end]
-        if end > len(data):
-            raise IndexError
         fields.setdefault(name, []).append(load(value))
         return end
 
@@ -192,8 +190,6 @@ def read_packed(scalar: Scalar) -> Read:
     def read(data: bytes, at: int, fields: dict[str, Any], name: str) -> int:
         length, at = read_length(data, at)
         end = at + length
-        if end > len(data):
-            raise IndexError
         fields.setdefault(name, []).extend(unpack(scalar, data, at, end))
         return end
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import logging
+import contextlib
 import os
 import random
 import ssl
+from collections.abc import AsyncGenerator, Awaitable
 from typing import Any
 
 from grpclib.metadata import USER_AGENT, encode_metadata
@@ -53,7 +54,6 @@ class GrpclibTransport:
         self._encoded: RequestHeaders = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._begin()
-        _keep_headers_out_of_logs()
         warn_of_blind_trust(options)
 
     def _begin(self) -> None:
@@ -65,6 +65,7 @@ class GrpclibTransport:
         self._dialled_at = 0.0
         self._attempts: set[Attempt] = set()
         self._idle = asyncio.Event()
+        self._ending: AsyncGenerator[None] | None = None
         self._failures = 0
         self._retry_at = 0.0
         self._last_failure = ""
@@ -93,7 +94,7 @@ class GrpclibTransport:
                 if until is not None:
                     headers.append(("grpc-timeout", timeout_header(until - loop.time())))
                 message = b"\0" + size.to_bytes(4, "big") + request
-                return await link.unary(attempt, headers, message, self._options.max_receive_bytes)
+                return await link.unary(attempt, headers, message)
         except TimeoutError:
             raise attempt.failure or _late(attempt, link, timeout) from None
         finally:
@@ -108,7 +109,7 @@ class GrpclibTransport:
         loop = asyncio.get_running_loop()
         if self._pid != os.getpid():
             # The parent's connections and their loop are not touched: closing them here would disturb the parent.
-            self._inherited = (self._inherited, self._loop, self._links, self._dials, self._attempts)
+            self._inherited = (self._inherited, self._loop, self._links, self._dials, self._attempts, self._ending)
         elif loop is self._loop:
             return loop
         elif self._loop is not None and not self._loop.is_closed():
@@ -155,6 +156,9 @@ class GrpclibTransport:
         loop = asyncio.get_running_loop()
         link: Link | None = None
         try:
+            if self._ending is None:
+                self._ending = _close_with_the_loop(self._links)
+                await anext(self._ending)
             async with asyncio.timeout(CONNECT_LIMIT):
                 link = await self._open()
                 await link.ready
@@ -185,7 +189,10 @@ class GrpclibTransport:
         if self._tls is not None:
             extra.update(ssl=self._tls, server_hostname=self._host)
         transport, link = await loop.create_connection(
-            lambda: Link(self._options.keepalive, self._links.discard), self._host, self._port, **extra
+            lambda: Link(self._options.keepalive, self._options.max_receive_bytes, self._links.discard),
+            self._host,
+            self._port,
+            **extra,
         )
         if not link.lost.is_set():
             self._links.add(link)
@@ -202,21 +209,13 @@ class GrpclibTransport:
             return
         try:
             if self._attempts:
-                async with asyncio.timeout(grace):
-                    await self._idle.wait()
-        except TimeoutError:
-            pass
+                await _at_most(grace, self._idle.wait())
+            self._end("the transport was closed")
+            await _at_most(CLOSING_LIMIT, asyncio.gather(*(link.lost.wait() for link in self._links)))
         finally:
             self._end("the transport was closed")
-        try:
-            async with asyncio.timeout(CLOSING_LIMIT):
-                for link in list(self._links):
-                    await link.lost.wait()
-        except TimeoutError:
-            pass
-        finally:
-            for link in list(self._links):
-                link.abort()
+            if self._ending is not None:
+                await self._ending.aclose()
 
     def _end(self, reason: str) -> None:
         for attempt in self._attempts:
@@ -227,11 +226,24 @@ class GrpclibTransport:
             link.close(reason)
 
 
-def _keep_headers_out_of_logs() -> None:
-    """Have hpack log no headers: it does so at DEBUG, tokens included, and has no setting against it."""
-    logger = logging.getLogger("hpack")
-    if logger.level < logging.INFO:
-        logger.setLevel(logging.INFO)
+async def _at_most(seconds: float, wanted: Awaitable[object]) -> None:
+    """Wait, but no longer than that."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await wanted
+
+
+async def _close_with_the_loop(links: set[Link]) -> AsyncGenerator[None]:
+    """Closes connections when it is closed or dropped, or when the loop ends.
+
+    asyncio tells asynchronous generators of that, so that nobody has to close a remote whose program ends.
+    """
+    try:
+        yield
+    finally:
+        for link in list(links):
+            link.close("the event loop ended")
+            link.abort()
 
 
 def _until(now: float, timeout: float | None) -> float | None:

@@ -8,7 +8,9 @@ it is; a reply's size is bounded while it arrives; and a GOAWAY lets the calls f
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
+from functools import partial
 from typing import cast
 
 import h2.settings
@@ -18,12 +20,15 @@ from grpclib.utils import Wrapper
 from h2.config import H2Configuration
 from h2.connection import ConnectionInputs, H2ConnectionStateMachine
 from h2.errors import ErrorCodes
-from h2.events import ConnectionTerminated, Event, RemoteSettingsChanged, StreamReset
+from h2.events import ConnectionTerminated, DataReceived, Event, RemoteSettingsChanged, StreamReset
 from h2.exceptions import H2Error
 
 from ..errors import Status
 from .base import TransportError
 from .replies import check_progress, name_of, read_reply, reset_failure
+
+if logging.getLogger("hpack").level == logging.NOTSET:
+    logging.getLogger("hpack").setLevel(logging.INFO)  # at DEBUG it shows every header, tokens included
 
 KEEPALIVE_TIMEOUT = 20.0
 """Seconds that a keepalive ping may stay unanswered; gRPC's default."""
@@ -66,36 +71,28 @@ class Attempt(Wrapper):
 
 
 class Inbox(Buffer):
-    """The body of a reply while it arrives; in place of grpclib's buffer, which takes whatever comes."""
+    """The body of a reply while it arrives; in place of grpclib's buffer, which takes whatever comes.
 
-    def __init__(self, stream: Stream, attempt: Attempt, limit: int) -> None:
-        super().__init__(lambda size: stream.connection.ack(cast("int", stream.id), size))
+    It knows the attempt and not the stream: a cycle would keep what the call returns until the next garbage collection.
+    """
+
+    def __init__(self, stream: Stream, attempt: Attempt) -> None:
+        super().__init__(partial(stream.connection.ack, cast("int", stream.id)))
+        self.body = bytearray()
         self.sent = False
         self.complete = asyncio.Event()
-        self._stream = stream
         self._attempt = attempt
-        self._limit = limit
-        self._body = bytearray()
 
     def add(self, data: bytes, ack_size: int) -> None:
         """Take a DATA frame in, and let the server send as much again."""
-        self._body += data
+        self.body += data
         self._ack_callback(ack_size)
-        try:
-            check_progress(cast("_RawHeaders", self._stream.headers or ()), self._body, self._limit)
-        except TransportError as refused:
-            self._attempt.cancel(refused)
 
     def eof(self) -> None:
         """The reply is complete; the call ends even if its request is not sent yet."""
+        self.complete.set()
         if self.sent:
             self._attempt.replied = True
-            self.complete.set()
-            return
-        try:
-            self.reply()
-        except TransportError as failure:
-            self._attempt.cancel(failure)
         else:
             self._attempt.cancel(TransportError(Status.INTERNAL, "the server answered before it had the request"))
 
@@ -103,20 +100,17 @@ class Inbox(Buffer):
         """Everything is acknowledged as it comes."""
         return 0
 
-    def reply(self) -> bytes:
-        """The message that arrived; raises a TransportError if it is none."""
-        headers, trailers = self._stream.headers or (), self._stream.trailers or ()
-        return read_reply(cast("_RawHeaders", headers), self._body, cast("_RawHeaders", trailers))
-
-
-_RawHeaders = list[tuple[bytes, bytes]]  # what h2 gives if it is told no encoding; grpclib's annotation says str
-
 
 class _StateMachine(H2ConnectionStateMachine):
     """A GOAWAY forbids new streams, and does not end those that the server still answers, as h2 has it."""
 
     def process_input(self, input_: ConnectionInputs) -> list[Event]:
         return [] if input_ is ConnectionInputs.RECV_GOAWAY else super().process_input(input_)
+
+
+def received(headers: list[tuple[str, str]] | None) -> list[tuple[bytes, bytes]]:
+    """What h2 received; bytes, since it is told no encoding, and not text as grpclib's annotations have it."""
+    return cast("list[tuple[bytes, bytes]]", headers or [])
 
 
 class _Processor(EventsProcessor):
@@ -135,6 +129,15 @@ class _Processor(EventsProcessor):
         super().process_remote_settings_changed(event)
         self.connection.stream_close_waiter.set()  # more streams may be allowed now
         self._link.greeted()
+
+    def process_data_received(self, event: DataReceived) -> None:
+        super().process_data_received(event)
+        stream = self.streams.get(event.stream_id)
+        if stream is not None and stream.wrapper is not None:
+            try:
+                check_progress(received(stream.headers), cast("Inbox", stream.buffer).body, self._link.limit)
+            except TransportError as refused:
+                stream.wrapper.cancel(refused)
 
     def process_stream_reset(self, event: StreamReset) -> None:
         stream = self.streams.get(event.stream_id)
@@ -168,14 +171,16 @@ class Link(H2Protocol):
 
     Attributes:
         usable: whether further calls may be made.
+        limit: bytes of the largest reply that is accepted.
         ready: done when the server has said that it speaks HTTP/2; fails if it never will.
         lost: set when the connection is gone.
         last_heard: when something arrived last, by the loop's clock.
     """
 
-    def __init__(self, keepalive: float, gone: Callable[[Link], None]) -> None:
+    def __init__(self, keepalive: float, limit: int, gone: Callable[[Link], None]) -> None:
         super().__init__(_Handler(), Configuration().__for_client__(), _http2_settings())
         self._loop = asyncio.get_running_loop()
+        self.limit = limit
         self._keepalive = keepalive
         self._gone = gone
         self._calls: dict[Attempt, Stream] = {}
@@ -257,22 +262,26 @@ class Link(H2Protocol):
 
     # What the transport calls.
 
-    async def unary(self, attempt: Attempt, headers: RequestHeaders, message: bytes, limit: int) -> bytes:
+    async def unary(self, attempt: Attempt, headers: RequestHeaders, message: bytes) -> bytes:
         """Perform one call; runs within the attempt's scope."""
         stream = self.connection.create_stream(wrapper=attempt)
         self._calls[attempt] = stream
         try:
             release = await self._open(attempt, stream, headers)
-            stream.buffer = inbox = Inbox(stream, attempt, limit)
+            stream.buffer = inbox = Inbox(stream, attempt)
             try:
                 await stream.send_data(message, end_stream=True)
                 inbox.sent = True
                 await inbox.complete.wait()
+            except asyncio.CancelledError:
+                if inbox.complete.is_set():
+                    attempt.failure = _refusal(stream, inbox) or attempt.failure
+                raise
             finally:
                 if stream.closable:
                     stream.reset_nowait(ErrorCodes.CANCEL)
                 release()
-            return inbox.reply()
+            return read_reply(received(stream.headers), inbox.body, received(stream.trailers))
         finally:
             del self._calls[attempt]
             self._close_if_drained()
@@ -339,3 +348,12 @@ def _http2_settings() -> H2Configuration:
         normalize_inbound_headers=False,
         normalize_outbound_headers=False,
     )
+
+
+def _refusal(stream: Stream, inbox: Inbox) -> TransportError | None:
+    """Why a server did not wait for the whole of a request, if it said so."""
+    try:
+        read_reply(received(stream.headers), inbox.body, received(stream.trailers))
+    except TransportError as refusal:
+        return refusal
+    return None

@@ -83,12 +83,12 @@ def check_json(twins: Twins, theirs: Any, _: random.Random) -> None:
     assert twins.ours.from_json(ours.to_json()) == decode(twins.ours, parsed.SerializeToString())
 
 
-@of_every_type(examples=6)
+@of_every_type(examples=5)
 def test_we_read_what_upb_writes_and_upb_reads_what_we_write(twins: Twins, theirs: Any, chance: random.Random) -> None:
     check(twins, theirs, chance)
 
 
-@of_every_type(examples=4)
+@of_every_type(examples=3)
 def test_json_is_that_of_the_official_package(twins: Twins, theirs: Any, chance: random.Random) -> None:
     check_json(twins, theirs, chance)
 

@@ -24,6 +24,10 @@ from flyteasync.server.host import serve_in_thread
 from tests.support.backend import FAST, TRANSPORT, Backend, remote_of
 from tests.support.loop import eventually, settle
 
+outlives_its_loop = pytest.mark.skipif(
+    TRANSPORT != "grpc_aio", reason="asyncio warns of sockets that a closed loop leaves open"
+)
+
 NOWHERE = Config.for_endpoint("localhost:1", insecure=True)
 
 
@@ -121,7 +125,7 @@ async def test_a_remote_is_closed_in_its_own_loop(bare: Backend) -> None:
     await bare.remote.ping()
 
 
-@pytest.mark.skipif(TRANSPORT != "grpc_aio", reason="asyncio warns of sockets that a closed loop leaves open")
+@outlives_its_loop
 def test_a_remote_may_be_used_again_when_its_loop_is_closed() -> None:
     with serve_in_thread() as host:
         remote = remote_of(host.endpoint)
@@ -134,6 +138,7 @@ def test_a_remote_may_be_used_again_when_its_loop_is_closed() -> None:
     gc.collect()
 
 
+@outlives_its_loop
 def test_a_remote_whose_loop_is_gone_is_closed_without_it() -> None:
     with serve_in_thread() as host:
         remote = remote_of(host.endpoint)

@@ -207,6 +207,14 @@ def test_a_write_that_has_side_effects_may_never_be_repeated(
     assert not may_repeat(Kind.ONCE, status, attempts, max_attempts)
 
 
+@given(st.sampled_from(Kind), st.sampled_from(sorted(Status)), st.integers(1, 100), st.none() | st.integers(1, 10))
+def test_what_the_server_did_not_look_at_is_repeated_whatever_it_does(
+    kind: Kind, status: Status, attempts: int, max_attempts: int | None
+) -> None:
+    read = may_repeat(Kind.REPEATABLE, status, attempts, max_attempts)
+    assert may_repeat(kind, status, attempts, max_attempts, unprocessed=True) == read
+
+
 @given(st.sampled_from(sorted(Status)), st.integers(1, 100), st.integers(1, 10))
 def test_nothing_is_attempted_more_often_than_allowed(status: Status, attempts: int, max_attempts: int) -> None:
     if attempts >= max_attempts:

@@ -249,7 +249,8 @@ async def test_signatures_are_not_logged(connect: Connect, caplog: pytest.LogCap
     where = await place(client, content_md5=MD5)
     await http("PUT", where.signed_url, content=DATA)
     signature = where.signed_url.rpartition("signature=")[2]
-    ours = [record for record in caplog.records if not record.name.startswith(("httpx", "httpcore"))]
+    # gRPC's own records must not be formatted late: some refer to memory that is freed by then.
+    ours = [record for record in caplog.records if record.name.startswith(("flyteasync", "uvicorn", "asyncio"))]
     assert signature not in "".join(record.getMessage() for record in ours)
 
 

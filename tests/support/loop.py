@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from typing import Any
 
 
 class WarpLoop(asyncio.SelectorEventLoop):
@@ -27,6 +28,19 @@ def clock() -> WarpLoop:
     loop = asyncio.get_running_loop()
     assert isinstance(loop, WarpLoop)
     return loop
+
+
+PRECISION = 0.05
+"""Seconds that a wait may last longer than its time limit."""
+
+
+async def end_at(when: float, *tasks: asyncio.Task[Any]) -> None:
+    """Move the clock past a point in time, and fail unless the tasks end there: not before, and hardly after."""
+    await clock().advance(when - 0.2 - clock().time())
+    assert not any(task.done() for task in tasks), "a task ended before its time"
+    await clock().advance(when + PRECISION - clock().time())
+    await settle()
+    assert all(task.done() for task in tasks), "a task did not end in time"
 
 
 async def settle(turns: int = 20) -> None:

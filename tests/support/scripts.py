@@ -38,14 +38,12 @@ def in_child(work):
 """
 
 
-def run(script: str, endpoint: str, transport: TransportName, *, closes: bool = True) -> None:
+def run(script: str, endpoint: str, transport: TransportName) -> None:
     """Run a script to its end; fails with what it printed.
 
-    One that does not close its remote gets Python's own warning of that, and one that forks while it has threads, too.
+    Warnings are errors, but for Python's own of forks in processes that have threads.
     """
-    warnings = ["-W", "error", "-W", "ignore:This process:DeprecationWarning"]
-    if not closes:
-        warnings += ["-W", "ignore::ResourceWarning"]
+    warnings = ("-W", "error", "-W", "ignore:This process:DeprecationWarning")
     done = subprocess.run(
         [sys.executable, "-X", "dev", *warnings, "-c", PRELUDE + textwrap.dedent(script), endpoint, transport],
         capture_output=True,
@@ -55,3 +53,4 @@ def run(script: str, endpoint: str, transport: TransportName, *, closes: bool = 
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Traceback" not in done.stderr, done.stderr
+    assert "Warning" not in done.stderr, done.stderr

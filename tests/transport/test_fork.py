@@ -75,7 +75,7 @@ def test_workers_of_a_pool_that_forks_use_the_remote_of_their_parent(endpoint: s
             assert len(pool.map(work, range(4))) == 4
         asyncio.run(once())
     """
-    run(script, endpoint, "grpclib", closes=False)
+    run(script, endpoint, "grpclib")
 
 
 @pytest.mark.parametrize("remote_of_the_child", ["remote", "make()"])
@@ -122,7 +122,7 @@ def test_a_remote_that_was_not_used_before_the_fork_works_after_it(endpoint: str
         assert in_child(lambda: asyncio.run(ask(remote)))
         asyncio.run(ask(remote))
     """
-    run(script, endpoint, transport, closes=False)
+    run(script, endpoint, transport)
 
 
 def test_a_transport_after_a_fork_in_its_running_loop_says_what_to_do(endpoint: str) -> None:

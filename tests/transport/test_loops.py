@@ -45,7 +45,7 @@ def test_a_remote_whose_loop_is_closed_goes_on_in_the_next(transport_name: Trans
         for _ in range(3):
             asyncio.run(ask(remote))
     """
-    run(script, endpoint, transport_name, closes=False)
+    run(script, endpoint, transport_name)
 
 
 def test_a_remote_in_each_of_two_loops_at_a_time(transport_name: TransportName, endpoint: str) -> None:

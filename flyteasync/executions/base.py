@@ -32,6 +32,10 @@ class Data:
     unreadable: str | None = None
     unreadable_inputs: str | None = None
 
+    def is_whole(self, *, succeeded: bool) -> bool:
+        """Whether nothing is missing of what an execution has that succeeded, or did not."""
+        return self.inputs is not None and (self.outputs is not None or not succeeded)
+
 
 class RemoteExecutionBase(ABC):
     """An execution on a Flyte backend, with inputs, outputs and an end."""

@@ -7,6 +7,7 @@ from typing import Protocol
 from ..idl.services import AdminService
 from ..literals import Access
 from ..watcher import Name, Watcher
+from .workflows import WorkflowCache
 
 
 class Context(Protocol):
@@ -25,6 +26,11 @@ class Context(Protocol):
     @property
     def access(self) -> Access:
         """What values are read through that are not in messages, and whether pickles may be loaded."""
+        ...
+
+    @property
+    def workflows(self) -> WorkflowCache:
+        """The workflows that the connection remembers."""
         ...
 
     def console_url(self, name: Name) -> str:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from typing_extensions import override
 
+from ..entities import FlyteNode, FlyteWorkflow, TypedInterface
 from ..errors import FlyteAssertion
 from ..idl import admin, core
 from ..literals import LiteralsResolver
 from .base import ABORTED_CODE, TIMED_OUT_CODE, Data, RemoteExecutionBase
 from .task import FlyteTaskExecution
+
+if TYPE_CHECKING:
+    from .workflow import FlyteWorkflowExecution
 
 NodePhase = core.NodeExecutionPhase
 
@@ -40,15 +44,25 @@ _ENDS_WITHOUT_ERROR = {
 
 @dataclass(frozen=True)
 class Below:
-    """What a node execution consists of.
+    """What a node execution consists of, and what is known of it from its workflow.
 
     Attributes:
         tasks: the attempts of its task.
-        nodes: the nodes of its sub-workflow, branch or dynamic workflow, by node id.
+        nodes: the nodes of its sub-workflow, branch, dynamic workflow or array, by node id.
+        executions: what it launched.
+        definition: the node in the workflow; None if that could not be told.
+        interface: the types of its inputs and outputs; None if they are not known.
+        workflow: what a dynamic node generated.
+        unread: why something of the node is missing; None if it was read whole.
     """
 
     tasks: tuple[FlyteTaskExecution, ...] = ()
     nodes: Mapping[str, FlyteNodeExecution] = field(default_factory=dict[str, "FlyteNodeExecution"])
+    executions: tuple[FlyteWorkflowExecution, ...] = ()
+    definition: FlyteNode | None = None
+    interface: TypedInterface | None = None
+    workflow: FlyteWorkflow | None = None
+    unread: str | None = None
 
 
 class FlyteNodeExecution(RemoteExecutionBase):
@@ -92,6 +106,21 @@ class FlyteNodeExecution(RemoteExecutionBase):
         return list(self._below.tasks)
 
     @property
+    def below(self) -> Below:
+        """Its attempts, nodes and executions, and what the workflow tells of it."""
+        return self._below
+
+    @property
+    def interface(self) -> TypedInterface | None:
+        """The types of inputs and outputs; None if they are not known, as those of gates and branches."""
+        return self._below.interface
+
+    @property
+    def workflow_executions(self) -> list[FlyteWorkflowExecution]:
+        """The execution that the node launched, if it did."""
+        return list(self._below.executions)
+
+    @property
     def subworkflow_node_executions(self) -> Mapping[str, FlyteNodeExecution]:
         """The nodes below this one, by node id."""
         return self._below.nodes
@@ -104,8 +133,19 @@ class FlyteNodeExecution(RemoteExecutionBase):
 
     @property
     def is_loaded(self) -> bool:
-        """Whether this node and all below it were read with their values."""
-        return self._data.inputs is not None and all(node.is_loaded for node in self._below.nodes.values())
+        """Whether this node and all below it were read, with their values."""
+        below = self._below
+        return (
+            below.unread is None
+            and self._data.is_whole(succeeded=self.closure.phase in SUCCESSFUL_NODE_PHASES)
+            and all(node.is_loaded for node in below.nodes.values())
+            and all(execution.snapshot.nodes_final for execution in below.executions)
+        )
+
+    @property
+    def data(self) -> Data:
+        """The values, as far as they were loaded."""
+        return self._data
 
     @property
     @override

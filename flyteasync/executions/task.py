@@ -6,6 +6,7 @@ from typing import Self
 
 from typing_extensions import override
 
+from ..entities import FlyteTask
 from ..idl import admin, core
 from .base import ABORTED_CODE, Data, RemoteExecutionBase
 
@@ -18,9 +19,10 @@ TERMINAL_TASK_PHASES = frozenset({TaskPhase.SUCCEEDED, TaskPhase.FAILED, TaskPha
 class FlyteTaskExecution(RemoteExecutionBase):
     """One attempt of a task, as it was when its execution's nodes were synced."""
 
-    def __init__(self, model: admin.TaskExecution, data: Data | None = None) -> None:
+    def __init__(self, model: admin.TaskExecution, data: Data | None = None, task: FlyteTask | None = None) -> None:
         self._model = model
         self._data = data or Data()
+        self._task = task
 
     @classmethod
     def promote_from_model(cls, base_model: admin.TaskExecution) -> Self:
@@ -37,6 +39,16 @@ class FlyteTaskExecution(RemoteExecutionBase):
         """Phase, times, logs and metadata."""
         closure = self._model.closure
         return closure if closure is not None else admin.TaskExecutionClosure()
+
+    @property
+    def task(self) -> FlyteTask | None:
+        """The task as its workflow was compiled with it; None if the workflow does not tell."""
+        return self._task
+
+    @property
+    def data(self) -> Data:
+        """The values, as far as they were loaded."""
+        return self._data
 
     @property
     def input_uri(self) -> str:

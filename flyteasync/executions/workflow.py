@@ -20,12 +20,11 @@ from ..errors import FlyteError, FlytePreconditionFailed, FlyteTimeout, FlyteUsa
 from ..idl import admin, core
 from ..watcher import Name
 from ..watcher.plan import Phase
-from .base import Data, cut_short
+from .base import cut_short
 from .context import Context
-from .data import DataLoader, Expected
 from .snapshot import Snapshot, merge
 from .state import WorkflowExecutionState
-from .tree import read_nodes
+from .sync import TreeReader, load_values
 
 logger = logging.getLogger(__name__)
 
@@ -111,8 +110,9 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
         """Renew the snapshot.
 
         Costs one GetExecution, one GetExecutionData when inputs or outputs can be loaded for the first time, and with
-        `sync_nodes` the RPCs of the node tree: one list a level, and for each node one for its data and one for its
-        tasks.
+        `sync_nodes` the RPCs of the node tree: one GetWorkflow if the connection does not remember the workflow, one
+        list a level, for each node one for its data, for tasks one for their attempts, and for attempts whose values
+        are not stored where the node's are one for these. What had ended when it was read is not asked about again.
 
         Args:
             sync_nodes: renew the tree of node executions, too.
@@ -262,25 +262,21 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
 
     async def _absorb(self, execution: admin.Execution, ordinal: int, *, nodes: bool) -> None:
         """Load what an execution's message refers to, and show all of it at once."""
-        new = Snapshot(execution, self.snapshot.data, ordinal=ordinal)
-        if new.data.inputs is None or (new.phase is Phase.SUCCEEDED and new.data.outputs is None):
-            new = replace(new, data=await self._load(new))
+        known = self.snapshot
+        new = Snapshot(execution, known.data, ordinal=ordinal)
         if nodes:
-            tree = await read_nodes(self._context, self._name, self.snapshot.nodes)
-            new = replace(new, nodes=tree, nodes_ordinal=ordinal)
+            reader = TreeReader(self._context, self._launched)
+            new = await reader.read(new, known, self._interface, self._type_hints)
+            new = replace(new, nodes_ordinal=ordinal)
+        elif not new.data.is_whole(succeeded=new.phase is Phase.SUCCEEDED):
+            new = replace(new, data=await load_values(self._context, new, self._interface, self._type_hints))
         self._state = merge(self.snapshot, new)
 
-    async def _load(self, snapshot: Snapshot) -> Data:
-        answer = await self._context.admin.get_execution_data(
-            admin.WorkflowExecutionGetDataRequest(id=self._name.identifier())
+    def _launched(self, snapshot: Snapshot) -> FlyteWorkflowExecution:
+        """An execution that a node of this one launched."""
+        model = snapshot.execution
+        execution = FlyteWorkflowExecution(
+            remote=self._remote, id=model.id or core.WorkflowExecutionIdentifier(), existing=snapshot.existing
         )
-        outputs = snapshot.closure.outputs
-        interface = self._interface
-        expected = Expected(
-            succeeded=snapshot.phase is Phase.SUCCEEDED,
-            outputs_uri=(outputs.uri or "") if outputs is not None else "",
-            inputs=None if interface is None else interface.inputs,
-            outputs=None if interface is None else interface.outputs,
-            hints=self._type_hints,
-        )
-        return await DataLoader(self._context.access).load(answer, expected)
+        execution._state = snapshot
+        return execution

@@ -21,6 +21,8 @@ from ..errors import (
     FlyteInvalidInputException,
 )
 from ..executions import FlyteWorkflowExecution
+from ..executions.again import repeats
+from ..executions.context import AgainRequest
 from ..idl import admin, core
 from ..rpc.retry import AMBIGUOUS, Again, Kind, may_repeat, repeat
 from ..watcher import Name
@@ -43,6 +45,9 @@ logger = logging.getLogger(__name__)
 
 CREATION_RACES = 3
 """So often, a first launch of a task may lose against another one's creation of what both need."""
+
+CreationRequest = admin.ExecutionCreateRequest | AgainRequest
+"""What makes an execution; flyteadmin treats them alike once it has their inputs."""
 
 _LIMIT_REACHED = "concurrency limit"
 
@@ -182,9 +187,27 @@ class Launching(Fetching):
             await self._accept(request, name, met, "same" if on_conflict == "raise" else on_conflict, until)
         return met
 
-    async def _create(
-        self, request: admin.ExecutionCreateRequest, name: Name, until: Deadline
-    ) -> admin.Execution | None:
+    async def launch_again(self, request: AgainRequest, execution_name: str | None = None) -> Name:
+        """Have an execution run once more, exactly once; see `FlyteWorkflowExecution.relaunch` and `recover`.
+
+        Args:
+            request: which one, and how; its name is filled in.
+            execution_name: the name of the new one; generated if not given.
+        """
+        source = Name.of(request.id)
+        name = source._replace(name=generate_name() if execution_name is None else check_name(execution_name))
+        request.name = name.name
+        until = Deadline.after(self._options.timeout)
+        found = await self._find(name, until) if execution_name is not None else None
+        if found is None:
+            found = await self._create(request, name, until)
+        if found is not None and execution_name is not None and not repeats(found, request):
+            raise FlyteEntityAlreadyExistsException(
+                f"execution {name} exists already, and not as a repetition of {source.name}", identifier=str(name)
+            )
+        return name
+
+    async def _create(self, request: CreationRequest, name: Name, until: Deadline) -> admin.Execution | None:
         """Send CreateExecution until it is known that the execution exists; returns it if it had to be looked for."""
 
         async def attempt(number: int) -> admin.Execution | None:
@@ -198,12 +221,12 @@ class Launching(Fetching):
             return await repeat(attempt, failed, what=what, until=until, policy=policy, budget=budget)
 
     async def _create_once(
-        self, request: admin.ExecutionCreateRequest, name: Name, until: Deadline, number: int
+        self, request: CreationRequest, name: Name, until: Deadline, number: int
     ) -> admin.Execution | None:
         """Send CreateExecution and find out what became of it; raises Again if it may be sent once more."""
         most = self._options.retry.max_attempts
         try:
-            await self.admin.create_execution(request, deadline=until)
+            await self._send(request, until)
             return None
         except FlyteEntityAlreadyExistsException as error:
             found = await self._find(name, until)
@@ -226,6 +249,15 @@ class Launching(Fetching):
             if not may_repeat(Kind.REPEATABLE, error.status, number, most):
                 raise
             raise Again(error) from None
+
+    async def _send(self, request: CreationRequest, until: Deadline) -> None:
+        match request:
+            case admin.ExecutionCreateRequest():
+                await self.admin.create_execution(request, deadline=until)
+            case admin.ExecutionRelaunchRequest():
+                await self.admin.relaunch_execution(request, deadline=until)
+            case admin.ExecutionRecoverRequest():
+                await self.admin.recover_execution(request, deadline=until)
 
     async def _verify(self, name: Name, until: Deadline, failure: FlyteError) -> admin.Execution | None:
         """Look for an execution whose creation may have succeeded in spite of the failure."""

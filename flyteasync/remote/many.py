@@ -13,12 +13,12 @@ from ..entities import FlyteLaunchPlan, FlyteTask, FlyteWorkflow
 from ..errors import FlyteInvalidInputException, FlyteTimeout, FlyteTypeException
 from ..executions import FlyteWorkflowExecution
 from .completions import Completions, Outcome
-from .launch import Launching
 from .names import check_name
+from .running import Running
 from .runs import LAUNCHES_PER_SECOND, Runs, RunSettings
 
 
-class Many(Launching):
+class Many(Running):
     """The part of FlyteRemote that deals with many executions at once."""
 
     async def as_completed(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Final
 
@@ -20,7 +20,7 @@ from .engine.skipping import PATIENCE
 from .failures import internal, unimplemented
 from .faults import Fault, Faults, check_methods
 from .health import HEALTH_CHECK, check_health
-from .listener import Listener
+from .listener import Answer, Listener
 from .listening import reachable
 from .objects import Objects
 from .relay import Relay
@@ -112,7 +112,7 @@ class Server:
         self._web = web = Web(config.host, config.http_port, objects, Signer(self._clock.now))
         self._routes = build_routes(Context(config, self.store, engine, self._clock, web))
         self._control = Control(self, engine, self._clock)
-        self._listener = Listener(config, self._find, self.stats.peers.add)
+        self._listener = Listener(config, self._find)
         try:
             await self._listen(self._listener)
             if config.http_port is not None:
@@ -214,17 +214,18 @@ class Server:
     ) -> None:
         await self.stop()
 
-    def _find(self, path: str) -> Callable[[bytes], Awaitable[bytes]] | None:
+    def _find(self, path: str) -> Answer | None:
         """What answers the calls of a path."""
-        assert self._control is not None
         if path in METHODS:
             return functools.partial(self._call, path)
         if path == HEALTH_CHECK:
             return check_health
+        assert self._control is not None
         return functools.partial(self._control.call, path) if self._control.handles(path) else None
 
-    async def _call(self, path: str, payload: bytes) -> bytes:
+    async def _call(self, path: str, payload: bytes, peer: str) -> bytes:
         """Answer one RPC; raises a FlyteError with the status to answer with."""
+        self.stats.peers.add(peer)
         name = path.rpartition("/")[2]
         self.stats.in_flight += 1
         self.stats.bytes_in += len(payload)

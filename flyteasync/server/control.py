@@ -19,8 +19,8 @@ Unary methods with JSON as message bytes, open to whoever reaches the listener (
   `{"killed": <how many>}`.
 * `/flyteasync.server.Control/Restart`: an object, perhaps with `"grace"` and `"downtime"` (seconds); the answer `{}`
   may get lost, and `restarts` among the counters grows when it is done.
-* `/flyteasync.server.Control/Ping`: anything; answers `{"now": <the engine's time>, "direct": <where the control API is
-  answered whatever the relay does>}`.
+* `/flyteasync.server.Control/Ping`: anything; answers `{"now": <the engine's time>, "direct": <the port on which the
+  control API is answered whatever the relay does, or null if there is none>}`.
 
 Faults and latency never hit these methods, and they are not counted. Those of the relay are FAILED_PRECONDITION if
 there is none.
@@ -89,14 +89,14 @@ class Control:
             PLAN_OUTAGES: self._plan_outages,
             KILL_CONNECTIONS: self._kill_connections,
             RESTART: self._restart,
-            PING: lambda payload: self._now() | {"direct": self._server.direct},
+            PING: self._ping,
         }
 
     def handles(self, path: str) -> bool:
         """Whether a path is one of the control API."""
         return path in self._methods or path == ADVANCE
 
-    async def call(self, path: str, payload: bytes) -> bytes:
+    async def call(self, path: str, payload: bytes, _: str) -> bytes:
         """Answer one call.
 
         Raises:
@@ -122,6 +122,10 @@ class Control:
 
     def _now(self) -> dict[str, Any]:
         return {"now": self._clock.now().isoformat()}
+
+    def _ping(self, data: Any) -> dict[str, Any]:
+        relayed = self._server.relay is not None
+        return self._now() | {"direct": int(self._server.direct.rpartition(":")[2]) if relayed else None}
 
     def _set_skipping(self, data: Any) -> dict[str, Any]:
         if not isinstance(data, bool):

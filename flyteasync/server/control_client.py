@@ -70,13 +70,18 @@ class ControlClient:
         """The time of the server's engine."""
         return datetime.fromisoformat((await self._call(PING, None))["now"])
 
-    async def ping(self) -> str:
-        """Return if the server answers, with the endpoint at which it does so whatever its relay does.
+    async def ping(self) -> None:
+        """Return if the server answers.
 
         Raises:
             FlyteSystemUnavailableException: it does not.
         """
-        return (await self._call(PING, None))["direct"]
+        await self._call(PING, None)
+
+    async def direct(self) -> str:
+        """The endpoint at which the server can be told what to do, whatever its relay does."""
+        port = (await self._call(PING, None))["direct"]
+        return self._endpoint if port is None else f"{self._endpoint.rpartition(':')[0]}:{port}"
 
     async def set_relay(self, mode: RelayMode | None = None, *, kill_every: float | None = None) -> None:
         """Have connections of the server's relay fail, or no longer; see `Outage` and `RelayConfig`.

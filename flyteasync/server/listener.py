@@ -14,7 +14,10 @@ from .config import ServerConfig
 from .failures import shorten, status_bytes
 from .listening import refusal
 
-Find = Callable[[str], Callable[[bytes], Awaitable[bytes]] | None]
+Answer = Callable[[bytes, str], Awaitable[bytes]]
+"""Makes a reply of a request and the address of the client; raises a FlyteError with the status to answer with."""
+
+Find = Callable[[str], Answer | None]
 """What answers the calls of a path; None is answered with UNIMPLEMENTED."""
 
 _CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
@@ -30,12 +33,11 @@ class Listener:
     Args:
         config: the limits of messages and connections.
         find: what answers the calls of a path.
-        met: is told the address of the client that makes a call.
     """
 
-    def __init__(self, config: ServerConfig, find: Find, met: Callable[[str], object]) -> None:
+    def __init__(self, config: ServerConfig, find: Find) -> None:
         self._options = _options(config)
-        self._dispatcher = _Dispatcher(find, met)
+        self._dispatcher = _Dispatcher(find)
         self._server: grpc.aio.Server | None = None
         self._changing = asyncio.Lock()
         self._address = ("", 0)
@@ -105,20 +107,18 @@ def _milliseconds(seconds: float) -> int:
 class _Dispatcher(grpc.GenericRpcHandler):
     """Finds what answers a path."""
 
-    def __init__(self, find: Find, met: Callable[[str], object]) -> None:
+    def __init__(self, find: Find) -> None:
         self._find = find
-        self._met = met
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
         """The handler of a path, or None, which gRPC answers with UNIMPLEMENTED."""
-        handle = self._find(handler_call_details.method)
-        if handle is None:
+        answer = self._find(handler_call_details.method)
+        if answer is None:
             return None
 
         async def behaviour(payload: bytes, context: ServicerContext) -> bytes:
-            self._met(context.peer())
             try:
-                return await handle(payload)
+                return await answer(payload, context.peer())
             except FlyteError as error:
                 failure = shorten(error)
             await _abort(context, failure)

@@ -42,6 +42,11 @@ def bytes_channel(endpoint: str) -> grpc.aio.Channel:
     return grpc.aio.insecure_channel(endpoint, options=[("grpc.max_receive_message_length", -1)])
 
 
+def method(channel: Any, path: str) -> Any:
+    """What calls a method with bytes; grpc.aio has no types to say so."""
+    return channel.unary_unary(path)
+
+
 class Host:
     """The process that serves."""
 
@@ -75,10 +80,10 @@ class Client:
     """Calls the server with as little as possible around grpc.aio."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
-        self._channel: Any = channel
+        self._channel = channel
 
-    async def call(self, method: methods.Method[Any, Any], request: codec.Message) -> Any:
-        return codec.decode(method.reply, await self._channel.unary_unary(method.path)(codec.encode(request)))
+    async def call(self, called: methods.Method[Any, Any], request: codec.Message) -> Any:
+        return codec.decode(called.reply, await method(self._channel, called.path)(codec.encode(request)))
 
     async def launch(self, index: int) -> str:
         plan = chain_plan(PROJECT, DOMAIN)
@@ -130,11 +135,11 @@ class Questions:
 
 async def bear(host: Host, client: Client, executions: int) -> dict[str, Any]:
     """Launch executions while asking for them, and wait until all have succeeded."""
-    for method, request in chain(PROJECT, DOMAIN):
-        await client.call(method, request)
+    for create, request in chain(PROJECT, DOMAIN):
+        await client.call(create, request)
     async with contextlib.AsyncExitStack() as stack:
         channel = await stack.enter_async_context(bytes_channel(host.endpoint))
-        questions = Questions(channel.unary_unary(methods.GET_EXECUTION.path))
+        questions = Questions(method(channel, methods.GET_EXECUTION.path))
         asking = asyncio.create_task(questions.run())
         began, numbers = time.perf_counter(), iter(range(executions))
 
@@ -207,10 +212,8 @@ async def rates(host: Host, client: Client, rounds: int, number: int) -> dict[st
     payload = asking_for(await client.launch(0))
     await until(lambda: all_succeeded(client, 1))
     async with bytes_channel(host.endpoint) as ours, bytes_channel(host.bare) as bare:
-        path = methods.GET_EXECUTION.path
-        calls: list[Any] = [channel.unary_unary(path) for channel in (ours, bare)]
-        learn: Any = bare.unary_unary("/bare/Learn")
-        await learn(await calls[0](payload))
+        calls: list[Any] = [method(channel, methods.GET_EXECUTION.path) for channel in (ours, bare)]
+        await method(bare, "/bare/Learn")(await calls[0](payload))
         for call in calls:
             await sample(host, call, payload, number)
         pairs = [[await sample(host, call, payload, number) for call in calls] for _ in range(rounds)]
@@ -231,8 +234,8 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
     # The rates are those of a server that has little to remember.
     async with started() as host, bytes_channel(host.endpoint) as channel:
         client = Client(channel)
-        for method, request in chain(PROJECT, DOMAIN):
-            await client.call(method, request)
+        for create, request in chain(PROJECT, DOMAIN):
+            await client.call(create, request)
         rate = await rates(host, client, options.rounds, options.number)
     targets = [
         {"name": name, "most": most, "value": load[name], "met": load[name] <= most} for name, most in TARGETS.items()

@@ -28,9 +28,9 @@ with warnings.catch_warnings():
     from flytekit.configuration import Config
     from flytekit.exceptions.user import FlyteEntityNotExistException
     from flytekit.models.core.execution import NodeExecutionPhase, TaskExecutionPhase, WorkflowExecutionPhase
-    from flytekit.models.literals import Blob, BlobMetadata, Literal, LiteralMap, Scalar
     from flytekit.models.core.types import BlobType
-    from flytekit.remote import FlyteRemote, FlyteWorkflow, FlyteWorkflowExecution
+    from flytekit.models.literals import Blob, BlobMetadata, Literal, LiteralMap, Scalar
+    from flytekit.remote import FlyteRemote, FlyteWorkflowExecution
 
 V1 = workflows.SETTINGS
 WAIT = {"timeout": 30, "poll_interval": 1}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import weakref
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -16,6 +16,7 @@ from ..idl import core
 from ..rpc import CallLimiter, CallOptions, CallStats, RetryBudget, RpcCaller, TokenSource
 from ..transport import Transport
 from ..watcher import Watcher
+from .flight import SingleFlight
 
 TransportFactory = Callable[[], Transport]
 """Makes the transport; called inside the loop that will use it."""
@@ -29,6 +30,7 @@ class PlanCache:
 
     def __init__(self) -> None:
         self._plans: OrderedDict[EntityKey, FlyteLaunchPlan] = OrderedDict()
+        self.flights: SingleFlight[tuple[EntityKey, CallOptions], FlyteLaunchPlan] = SingleFlight()
 
     def get(self, identifier: core.Identifier) -> FlyteLaunchPlan | None:
         """The launch plan of that identifier, if it is remembered."""
@@ -78,6 +80,7 @@ class Connector:
     ) -> None:
         self.options = options
         self.stats = CallStats()
+        self.launches: Counter[str] = Counter()
         self._make_transport = make_transport
         CallLimiter(max_concurrent_rpcs)  # refuses now what would fail at the first call
         self._max_concurrent_rpcs = max_concurrent_rpcs

@@ -265,10 +265,14 @@ async def test_a_bad_setting_is_refused_before_anything_is_sent(
 ) -> None:
     plan = await backend.remote.fetch_launch_plan(name="nothing")
     backend.server.stats.reset()
-    with pytest.raises(error) as caught:
+
+    async def launch() -> None:
         if many:
             backend.remote.execute_many(plan, [{}], **settings)
         else:
             await backend.remote.execute(plan, **settings)
+
+    with pytest.raises(error) as caught:
+        await launch()
     assert text in str(caught.value)
     assert backend.calls() == 0

@@ -102,7 +102,7 @@ def test_different_parts_make_different_names(one: list[object], other: list[obj
 def test_a_name_made_of_parts_is_the_same_in_every_process_and_release() -> None:
     """Whoever resumes with a newer release relies on it."""
     assert execution_name("train", "2024-06-01", 17) == "train-2024-06-01-17-gbgv4qvkwrrf"
-    assert execution_name("Ärger", None, [1, (2.5, b"x")]) == "rger-none-1-2-5-78-xt25bkfjs84l"
+    assert execution_name("Ärger", None, [1, (2.5, b"x")]) == "rger-none-1-2-5-78-cbmvw5lb4vbt"
 
 
 def test_a_name_shows_the_beginning_of_its_parts_as_far_as_there_is_room() -> None:
@@ -114,7 +114,7 @@ def test_a_name_shows_the_beginning_of_its_parts_as_far_as_there_is_room() -> No
 
 
 def test_the_member_of_an_enum_is_a_part_like_its_value() -> None:
-    class Colour(str, enum.Enum):
+    class Colour(str, enum.Enum):  # noqa: UP042 # its str() is not its value, other than a StrEnum's
         RED = "red"
 
     assert execution_name(Colour.RED) == execution_name("red")

@@ -6,6 +6,7 @@ import asyncio
 import copy
 from collections.abc import Callable, Coroutine, Hashable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from ..errors import FlyteError
@@ -39,7 +40,7 @@ class SingleFlight(Generic[K, V]):
         flight = self._flights.get(key)
         if flight is None:
             flight = self._flights[key] = _Flight(asyncio.get_running_loop().create_task(work()))
-            flight.task.add_done_callback(lambda _: self._flights.pop(key, None))
+            flight.task.add_done_callback(partial(self._land, key, flight))
         flight.waiters += 1
         try:
             return await asyncio.shield(flight.task)
@@ -49,5 +50,10 @@ class SingleFlight(Generic[K, V]):
         finally:
             flight.waiters -= 1
             if not flight.waiters and not flight.task.done():
-                self._flights.pop(key, None)
+                self._land(key, flight)
                 flight.task.cancel()
+
+    def _land(self, key: K, flight: _Flight[V], _: object = None) -> None:
+        """Let the next one who asks begin anew; another flight may have begun already."""
+        if self._flights.get(key) is flight:
+            del self._flights[key]

@@ -14,7 +14,7 @@ from ..config import Config, parse_endpoint
 from ..deadline import Duration, seconds
 from ..idl import admin
 from ..literals import Access, Store
-from ..rpc import CallOptions, CallStats, RetryPolicy, TokenSource
+from ..rpc import UNSET, CallOptions, CallStats, RetryPolicy, TokenSource, Unset
 from ..storage import Storage
 from ..transport import Transport, TransportName, TransportOptions, check_name, make_transport
 from .connection import Connector
@@ -92,28 +92,31 @@ class FlyteRemote(Many):
     def with_options(
         self,
         *,
-        timeout: Duration | None = None,
+        timeout: Duration | Unset | None = UNSET,
         attempt_timeout: Duration | None = None,
         retry: RetryPolicy | None = None,
         metadata: Mapping[str, str | bytes] | None = None,
-        token: str | None = None,
+        token: str | Unset | None = UNSET,
     ) -> Self:
         """A view of this remote whose calls have other options; it shares connection and poller, and costs nothing.
 
+        What is not given stays as it is.
+
         Args:
-            timeout: seconds or a timedelta for each call with its retries.
+            timeout: seconds or a timedelta for each call with its retries; None is no limit.
             attempt_timeout: seconds or a timedelta for each attempt.
             retry: how to repeat; `RetryPolicy(max_attempts=1)` switches it off.
             metadata: sent with every call, in addition to what this remote sends: request ids, tenants. Values are
                 ASCII text, or bytes under a name that ends in `-bin`.
-            token: a bearer token to send, for example that of the user on whose behalf a service acts.
+            token: a bearer token to send, for example that of the user on whose behalf a service acts; None sends those
+                of the remote's own source again.
 
         Raises:
             FlyteInvalidInputException: a negative or not-a-number duration, metadata or a token that cannot be sent.
         """
         options = self._options
-        if timeout is not None:
-            options = replace(options, timeout=seconds(timeout))
+        if timeout is not UNSET:
+            options = replace(options, timeout=None if timeout is None else seconds(timeout))
         if attempt_timeout is not None:
             options = replace(options, attempt_timeout=seconds(attempt_timeout, "attempt_timeout"))
         if retry is not None:
@@ -121,7 +124,7 @@ class FlyteRemote(Many):
         if metadata is not None:
             pairs = tuple((str(key).lower(), value) for key, value in metadata.items())
             options = replace(options, metadata=(*options.metadata, *pairs))
-        if token is not None:
+        if token is not UNSET:
             options = replace(options, token=token)
         view = object.__new__(type(self))
         view.__dict__.update(self.__dict__)

@@ -2,6 +2,16 @@
 
 from .call import RpcCaller
 from .limits import CallLimiter, CallStats, RetryBudget
-from .options import CallOptions, RetryPolicy, TokenSource
+from .options import UNSET, CallOptions, RetryPolicy, TokenSource, Unset
 
-__all__ = ["CallLimiter", "CallOptions", "CallStats", "RetryBudget", "RetryPolicy", "RpcCaller", "TokenSource"]
+__all__ = [
+    "UNSET",
+    "CallLimiter",
+    "CallOptions",
+    "CallStats",
+    "RetryBudget",
+    "RetryPolicy",
+    "RpcCaller",
+    "TokenSource",
+    "Unset",
+]

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from .. import codec
 from ..deadline import Deadline, within
-from ..errors import FlyteAuthenticationException, FlyteDecodeError, Status
+from ..errors import FlyteAuthenticationException, FlyteDecodeError, FlyteError, Status
 from ..idl.methods import Method, Reply, Request
 from ..transport import Metadata, Transport, TransportError
 from .limits import CallLimiter, CallStats, RetryBudget
 from .options import CallOptions, TokenSource, check_token
 from .retry import Again, kind_of, may_repeat, repeat
-from .status import error_of, undecodable
+from .status import error_of, tokenless, undecodable
 
 T = TypeVar("T")
 
@@ -100,24 +101,26 @@ class RpcCaller:
         tokens = None if self.options.token is not None else self._tokens
         if tokens is None:
             return await self._send(path, data, request, until, attempts, self.options.token)
-        token = await self._in_time(tokens.token(), until, path, request)
+        token = await self._ask(tokens.token, until, path, request)
         try:
             return await self._send(path, data, request, until, attempts, token)
         except FlyteAuthenticationException:
-            if not await self._in_time(tokens.refresh(token), until, path, request):
+            if not await self._ask(partial(tokens.refresh, token), until, path, request):
                 raise
-            token = await self._in_time(tokens.token(), until, path, request)
+            token = await self._ask(tokens.token, until, path, request)
             return await self._send(path, data, request, until, attempts, token)
 
-    async def _in_time(self, wanted: Awaitable[T], until: Deadline, path: str, request: object) -> T:
-        """Wait for the source of tokens, but for no longer than the call may take."""
+    async def _ask(self, ask: Callable[[], Awaitable[T]], until: Deadline, path: str, request: object) -> T:
+        """Ask the source of tokens, but for no longer than the call may take."""
         try:
-            return await within(until, wanted)
-        except TimeoutError:
-            if until.remaining() > 0:
-                raise  # the source's own
-            late = TransportError(Status.DEADLINE_EXCEEDED, "there was no token to send in time")
-            raise error_of(late, path, self._transport.endpoint, request) from None
+            return await within(until, ask())
+        except FlyteError:
+            raise
+        except Exception as error:
+            if isinstance(error, TimeoutError) and until.remaining() <= 0:
+                late = TransportError(Status.DEADLINE_EXCEEDED, "there was no token to send in time")
+                raise error_of(late, path, self._transport.endpoint, request) from None
+            raise tokenless(error, path, self._transport.endpoint, request) from error
 
     def _with_bearer(self, token: str) -> Metadata:
         """The metadata to send with a token; the same object as long as the token is the same, which transports use."""

@@ -101,12 +101,23 @@ async def test_one_who_comes_after_the_last_was_cancelled_begins_anew() -> None:
         await gate.wait()
         return "done"
 
-    first = asyncio.ensure_future(flights.do("key", work))
+    begun: list[int] = []
+
+    async def counted() -> str:
+        begun.append(1)
+        return await work()
+
+    first = asyncio.ensure_future(flights.do("key", counted))
     await settle()
     first.cancel()
-    await asyncio.wait([first])
+    later = asyncio.ensure_future(flights.do("key", counted))
+    await settle()
+    last = asyncio.ensure_future(flights.do("key", counted))
+    await settle()
     gate.set()
-    assert await flights.do("key", work) == "done"
+    assert await asyncio.gather(later, last) == ["done", "done"]
+    assert first.cancelled()
+    assert len(begun) == 2
 
 
 async def test_an_error_is_copied_with_its_cause() -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ..errors import FlyteAssertion
 from ..idl import core
-from ..literals import LiteralsResolver
+
+if TYPE_CHECKING:
+    from ..literals import LiteralsResolver
 
 CUT_SHORT_BYTES = 97
 """Lists cut an error's text to 100 bytes, or up to three fewer where a character would be torn."""

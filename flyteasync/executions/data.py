@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from .. import codec
@@ -25,10 +25,13 @@ from ..errors import (
     FlyteUsageError,
 )
 from ..idl import admin, core
-from ..literals import Access, LiteralsResolver
-from ..literals.offloaded import Offloaded, find_offloaded
+from ..literals import Access
 from .base import Data
 from .concurrent import map_concurrently
+
+if TYPE_CHECKING:
+    from ..literals import LiteralsResolver
+    from ..literals.offloaded import Offloaded
 
 logger = logging.getLogger(__name__)
 
@@ -99,6 +102,9 @@ class DataLoader:
         hints: Mapping[str, Any] | None,
     ) -> _Side:
         """Inputs, or outputs."""
+        from ..literals import LiteralsResolver  # a program that reads no values does not pay for them
+        from ..literals.offloaded import find_offloaded
+
         literals = dict(shown.literals) if shown is not None else {}
         signed = blob.url if blob is not None and blob.bytes > 0 else ""
         try:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from typing_extensions import override
 
 from ..errors import FlyteAssertion
 from ..idl import admin, core
-from ..literals import LiteralsResolver
 from .base import ABORTED_CODE, TIMED_OUT_CODE, Data, RemoteExecutionBase
 from .task import FlyteTaskExecution
+
+if TYPE_CHECKING:
+    from ..literals import LiteralsResolver
 
 NodePhase = core.NodeExecutionPhase
 

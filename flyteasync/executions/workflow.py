@@ -22,10 +22,8 @@ from ..watcher import Name
 from ..watcher.plan import Phase
 from .base import Data, cut_short
 from .context import Context
-from .data import DataLoader, Expected
 from .snapshot import Snapshot, merge
 from .state import WorkflowExecutionState
-from .tree import read_nodes
 
 logger = logging.getLogger(__name__)
 
@@ -266,11 +264,15 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
         if new.data.inputs is None or (new.phase is Phase.SUCCEEDED and new.data.outputs is None):
             new = replace(new, data=await self._load(new))
         if nodes:
+            from .tree import read_nodes  # as below
+
             tree = await read_nodes(self._context, self._name, self.snapshot.nodes)
             new = replace(new, nodes=tree, nodes_ordinal=ordinal)
         self._state = merge(self.snapshot, new)
 
     async def _load(self, snapshot: Snapshot) -> Data:
+        from .data import DataLoader, Expected  # a program that only launches does not pay for it
+
         answer = await self._context.admin.get_execution_data(
             admin.WorkflowExecutionGetDataRequest(id=self._name.identifier())
         )

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, cast
 from ..entities import Entity, FlyteLaunchPlan, FlyteTask, FlyteWorkflow, LazyEntity, TypedInterface
 from ..executions import FlyteWorkflowExecution
 from ..idl import admin, core
-from ..literals import convert
 from ..watcher import Name
 from .launch_request import OnConflict, Target, check_entity, check_given, check_inputs, entity_of, target_of
 from .names import generate_name
@@ -75,6 +74,8 @@ class Launcher:
         self, inputs: Mapping[str, Any] | None, name: Name
     ) -> tuple[Target, admin.ExecutionCreateRequest]:
         """What to send; everything that can be wrong with it is found out before."""
+        from ..literals import convert  # a program that launches nothing does not pay for it
+
         check_inputs(inputs)
         literals = convert(inputs or {}, self._entity.interface.inputs, type_hints=self._type_hints).complete()
         target = self._target

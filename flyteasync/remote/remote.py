@@ -13,10 +13,10 @@ import anyio
 from ..config import Config, parse_endpoint
 from ..deadline import Duration, seconds
 from ..idl import admin
-from ..literals import Access, Store
+from ..literals import Store
 from ..rpc import UNSET, CallOptions, CallStats, RetryPolicy, TokenSource, Unset
-from ..storage import Storage
 from ..transport import Transport, TransportName, TransportOptions, check_name, make_transport
+from .base import Values
 from .connection import Connector
 from .many import Many
 
@@ -81,7 +81,7 @@ class FlyteRemote(Many):
         self._default_project = default_project
         self._default_domain = default_domain
         self._options = options or CallOptions()
-        self._access = Access(storage if storage is not None else Storage(config.data_config), allow_pickle)
+        self._values = Values(config, storage, allow_pickle)
         settings = _transport_options(config)
 
         def connect() -> Transport:

@@ -50,7 +50,7 @@ class Many(Launching):
         limit = None if timeout is None else seconds(timeout)
         ceiling = None if poll_interval is None else seconds(poll_interval, "poll_interval")
         deadline = Deadline.after(limit)
-        queue = Completions(self.watcher, ceiling=ceiling)
+        queue = Completions(self.watcher, ceiling=ceiling, deadline=deadline)
         try:
             for index, execution in enumerate(everything):
                 queue.add(index, execution.attach(self))

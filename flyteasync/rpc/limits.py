@@ -21,11 +21,11 @@ class CallLimiter:
         self._urgent = asyncio.Semaphore(reserved)
 
     def place(self, deadline: Deadline, *, urgent: bool = False) -> _Place:
-        """A place to hold while an `async with` block runs.
+        """A place to hold while an `async with` block runs; an urgent call takes an ordinary one when its own are taken.
 
         Entering raises a DEADLINE_EXCEEDED TransportError if no place was free before the deadline.
         """
-        return _Place(self._urgent if urgent else self._ordinary, deadline)
+        return _Place(self._urgent if urgent and not self._urgent.locked() else self._ordinary, deadline)
 
 
 class _Place:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ..literals import LiteralsResolver
     from ..literals.offloaded import Offloaded
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("flyteasync.executions")
 
 MAX_VALUES_BYTES = 256 * 1024 * 1024
 """The most bytes that inputs or outputs, or one offloaded literal, are fetched of."""

@@ -17,7 +17,7 @@ from .data import DataLoader, Expected
 from .node import SUCCESSFUL_NODE_PHASES, Below, FlyteNodeExecution
 from .task import FlyteTaskExecution, TaskPhase
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("flyteasync.executions")
 
 CONCURRENCY = 64
 """Nodes that are read at the same time."""

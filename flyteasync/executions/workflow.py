@@ -25,7 +25,7 @@ from .context import Context
 from .snapshot import Snapshot, merge
 from .state import WorkflowExecutionState
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("flyteasync.executions")
 
 TERMINATE_LIMIT = 5.0
 """Seconds that a cancelled task spends on having its execution aborted."""

@@ -16,7 +16,7 @@ from ..executions import FlyteWorkflowExecution
 from ..idl import admin
 from ..watcher import Name, Wait, Watcher
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("flyteasync.launch")
 
 LOADING = 32
 """Executions whose values are loaded at the same time."""

@@ -13,7 +13,7 @@ from ..deadline import Duration, seconds
 from ..entities import EntityKey, FlyteLaunchPlan
 from ..errors import FlyteRemoteClosed, FlyteWrongLoop
 from ..idl import core
-from ..rpc import CallLimiter, CallOptions, CallStats, RetryBudget, RpcCaller, TokenSource
+from ..rpc import CallLimiter, CallOptions, CallStats, Instrumentation, RetryBudget, RpcCaller, TokenSource
 from ..transport import Transport
 from ..watcher import Watcher
 from .flight import SingleFlight
@@ -77,6 +77,7 @@ class Connector:
         *,
         max_concurrent_rpcs: int,
         tokens: TokenSource | None,
+        instrumentation: Instrumentation | None = None,
     ) -> None:
         self.options = options
         self.stats = CallStats()
@@ -85,6 +86,7 @@ class Connector:
         CallLimiter(max_concurrent_rpcs)  # refuses now what would fail at the first call
         self._max_concurrent_rpcs = max_concurrent_rpcs
         self._tokens = tokens
+        self._instrumentation = instrumentation
         self._connection: Connection | None = None
         self._inherited: Connection | None = None
         self._closed = False
@@ -98,6 +100,11 @@ class Connector:
     def connected(self) -> bool:
         """Whether there is a connection to close."""
         return self._connection is not None
+
+    @property
+    def connection(self) -> Connection | None:
+        """The connection, if there is one; for looking at only."""
+        return self._connection
 
     def get(self) -> Connection:
         """The connection of the running loop.
@@ -138,6 +145,7 @@ class Connector:
             budget=RetryBudget(),
             stats=self.stats,
             tokens=self._tokens,
+            instrumentation=self._instrumentation,
         )
         return Connection(weakref.ref(loop), transport, caller, Watcher(caller))
 

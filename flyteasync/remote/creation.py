@@ -171,4 +171,4 @@ class Creation:
 
 def execution_of(name: Name) -> dict[str, str]:
     """What a log record about an execution carries beside its text, as `extra`."""
-    return {"execution_id": str(name)}
+    return {"execution": str(name)}

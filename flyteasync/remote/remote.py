@@ -14,11 +14,12 @@ from ..config import Config, parse_endpoint
 from ..deadline import Duration, seconds
 from ..idl import admin
 from ..literals import Store
-from ..rpc import UNSET, CallOptions, CallStats, RetryPolicy, TokenSource, Unset
+from ..rpc import UNSET, CallOptions, CallStats, Instrumentation, RetryPolicy, TokenSource, Unset
 from ..transport import Transport, TransportName, TransportOptions, check_name, make_transport
 from .base import Values
 from .connection import Connector
 from .many import Many
+from .metrics import metrics_of
 
 MAX_CONCURRENT_RPCS = 200
 
@@ -58,6 +59,7 @@ class FlyteRemote(Many):
         tokens: TokenSource | None = None,
         storage: Store | None = None,
         allow_pickle: bool | None = None,
+        instrumentation: Instrumentation | None = None,
     ) -> None:
         """Describe the backend; no I/O.
 
@@ -72,6 +74,7 @@ class FlyteRemote(Many):
             storage: reads files, datasets and values too large for messages; made of the configuration if not given.
             allow_pickle: read pickled values without being asked for each; loading one runs code chosen by whoever
                 wrote it. None goes by the environment variable `FLYTE_SDK_ALLOW_PICKLE`.
+            instrumentation: observes calls and waits, for example `flyteasync.rpc.otel.OpenTelemetry()`.
 
         Raises:
             FlyteInvalidInputException: an endpoint or option that cannot be.
@@ -87,7 +90,13 @@ class FlyteRemote(Many):
         def connect() -> Transport:
             return make_transport(transport, settings)
 
-        self._connector = Connector(connect, self._options, max_concurrent_rpcs=max_concurrent_rpcs, tokens=tokens)
+        self._connector = Connector(
+            connect,
+            self._options,
+            max_concurrent_rpcs=max_concurrent_rpcs,
+            tokens=tokens,
+            instrumentation=instrumentation,
+        )
 
     def with_options(
         self,
@@ -135,6 +144,17 @@ class FlyteRemote(Many):
     def stats(self) -> CallStats:
         """Counters of the RPCs of this remote and its views."""
         return self._connector.stats
+
+    def metrics(self) -> dict[str, float]:
+        """Numbers about this remote and its views, by flat names that stay; no I/O, from any thread.
+
+        Counters since the remote was made: `launched`, `adopted` (executions that were there already),
+        `rpcs.<method>.<status>` such as `rpcs.GetExecution.OK`, `retries` and `retries.<method>`. Counters since the
+        poller's connection was made: `polls`, and `done` (executions that were seen to end). What is now:
+        `rpcs.in_flight`, `waiting` (executions that are awaited), `lag` (seconds for which a question of the poller
+        that is due was not asked).
+        """
+        return metrics_of(self._connector)
 
     async def ping(self) -> Readiness:
         """Ask the backend for its version: one GetVersion, not repeated on failure.

@@ -17,7 +17,9 @@ from ..deadline import NEVER, Deadline
 from ..errors import FlyteError, FlyteNotLaunched, FlyteSystemException, FlyteUsageError
 from ..executions import FlyteWorkflowExecution
 from ..idl import admin
+from ..watcher import Name
 from .completions import Completions, Outcome
+from .creation import execution_of
 from .items import Inputs, Item, Names, items_of
 from .launcher import Launcher
 from .lookup import Lookup
@@ -241,7 +243,12 @@ class Runs:
                 try:
                     await execution.terminate("left by execute_many")
                 except FlyteError as error:
-                    logger.warning("execution %s could not be terminated: %s", execution.id.name, error)
+                    logger.warning(
+                        "execution %s could not be terminated: %s",
+                        execution.id.name,
+                        error,
+                        extra=execution_of(Name.of(execution.id)),
+                    )
 
         async with anyio.create_task_group() as group:
             for execution in executions:

@@ -1,6 +1,7 @@
 """The call path: the one way in which the package performs an RPC."""
 
 from .call import RpcCaller
+from .instrumentation import Instrumentation
 from .limits import CallLimiter, CallStats, RetryBudget
 from .options import UNSET, CallOptions, RetryPolicy, TokenSource, Unset
 
@@ -9,6 +10,7 @@ __all__ = [
     "CallLimiter",
     "CallOptions",
     "CallStats",
+    "Instrumentation",
     "RetryBudget",
     "RetryPolicy",
     "RpcCaller",

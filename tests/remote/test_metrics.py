@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any
 
 import pytest
 
-from flyteasync import Config, FlyteRemote, RetryPolicy
+from flyteasync import CallOptions, Config, FlyteRemote, RetryPolicy
 from flyteasync.errors import FlyteEntityNotExistException, FlyteSystemUnavailableException, Status
+from flyteasync.idl import admin
 from flyteasync.server import Fault
-from tests.support.backend import FAST, Backend, remote_of
+from tests.support.backend import Backend, remote_of
 from tests.support.loop import clock, eventually, settle
 
+VERSION = admin.GetVersionRequest()
 GAUGES = ["waiting", "lag", "rpcs.in_flight"]
 COUNTERS = ["launched", "adopted", "done", "polls", "retries"]
 
@@ -43,19 +44,13 @@ async def test_launches_waits_and_ends_are_counted(backend: Backend) -> None:
 
 async def test_rpcs_are_counted_by_method_and_status(bare: Backend) -> None:
     bare.misbehave(Fault(method="GetVersion", times=2))
-    await bare.remote.with_options(timeout=5).admin.get_version(admin_version())
+    await bare.remote.with_options(timeout=5).admin.get_version(VERSION)
     with pytest.raises(FlyteEntityNotExistException):
         await bare.remote.fetch_execution(name="nowhere")
     now = bare.remote.metrics()
     assert now["rpcs.GetVersion.UNAVAILABLE"] == now["retries.GetVersion"] == now["retries"] == 2
     assert now["rpcs.GetVersion.OK"] == now["rpcs.GetExecution.NOT_FOUND"] == 1
     assert now["rpcs.in_flight"] == 0
-
-
-def admin_version() -> Any:
-    from flyteasync.idl import admin
-
-    return admin.GetVersionRequest()
 
 
 async def test_calls_under_way_are_counted_whatever_becomes_of_them(bare: Backend) -> None:
@@ -80,7 +75,7 @@ async def test_the_poller_lags_while_its_questions_cannot_be_asked(backend: Back
     plan = await backend.remote.fetch_launch_plan(name="hold")
     execution = await backend.remote.execute(plan, {"name": "x"})
     waiting = asyncio.ensure_future(execution.wait())
-    await eventually(lambda: backend.remote.metrics()["polls"])
+    await eventually(lambda: backend.remote.stats.successes["GetExecution"])
     await settle()
     assert backend.remote.metrics()["lag"] < 0.1
     loop = clock()
@@ -91,7 +86,7 @@ async def test_the_poller_lags_while_its_questions_cannot_be_asked(backend: Back
 
 
 async def test_an_empty_budget_of_retries_fails_fast_and_tells_when_to_try_again(bare: Backend) -> None:
-    options = FAST.__class__(timeout=600, retry=RetryPolicy(initial_backoff=0.0001, max_backoff=0.0001))
+    options = CallOptions(timeout=600, retry=RetryPolicy(initial_backoff=0.0001, max_backoff=0.0001))
     bare.misbehave(Fault(method="GetVersion"))
     async with remote_of(bare.server.endpoint, options=options) as remote:
         budget = remote._caller.budget
@@ -99,7 +94,7 @@ async def test_an_empty_budget_of_retries_fails_fast_and_tells_when_to_try_again
             pass
         began = clock().time()
         with pytest.raises(FlyteSystemUnavailableException) as caught:
-            await remote.admin.get_version(admin_version())
+            await remote.admin.get_version(VERSION)
         assert clock().time() - began < 1
         assert caught.value.retry_after is not None
         assert 1 <= caught.value.retry_after < 10
@@ -107,13 +102,13 @@ async def test_an_empty_budget_of_retries_fails_fast_and_tells_when_to_try_again
         assert bare.calls("GetVersion") == 1
         await clock().advance(caught.value.retry_after)
         bare.misbehave(Fault(method="GetVersion", times=1))
-        await remote.admin.get_version(admin_version())
+        await remote.admin.get_version(VERSION)
 
 
 async def test_a_failure_at_the_deadline_tells_nothing_of_trying_again(bare: Backend) -> None:
     bare.misbehave(Fault(method="GetVersion"))
     with pytest.raises(FlyteSystemUnavailableException) as caught:
-        await bare.remote.with_options(timeout=0.05).admin.get_version(admin_version())
+        await bare.remote.with_options(timeout=0.05).admin.get_version(VERSION)
     assert caught.value.retry_after is None
 
 
@@ -138,9 +133,8 @@ async def test_polls_leave_no_record_above_debug(backend: Backend, caplog: pytes
     caplog.set_level(logging.INFO, "flyteasync")
     plan = await backend.remote.fetch_launch_plan(name="hold")
     executions = [await backend.remote.execute(plan, {"name": str(index)}) for index in range(10)]
-    backend.misbehave(
-        Fault(method="ListExecutions", times=2), Fault(method="ListExecutions", status=Status.UNKNOWN, times=1)
-    )
+    faults = (Fault(method="ListExecutions", status=status, times=1) for status in (Status.UNAVAILABLE, Status.UNKNOWN))
+    backend.misbehave(*faults)
     waiting = asyncio.ensure_future(backend.remote.wait_all(executions, poll_interval=0))
     for _ in range(20):
         await clock().advance(1)

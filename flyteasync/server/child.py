@@ -66,7 +66,7 @@ async def _serve(
         os._exit(1)
 
     endpoint = await server.start()
-collect_rarely()
+    collect_rarely()
     announce({"endpoint": endpoint, "direct": server.direct})
     threading.Thread(target=watch, name="flyteasync parent watch", daemon=True).start()
     grace = await ended

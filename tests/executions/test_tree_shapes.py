@@ -47,6 +47,14 @@ INNER = workflow(
 )
 
 
+def step(x: int) -> int:
+    return x + 1
+
+
+def tenfold(x: int) -> int:
+    return x * 10
+
+
 def generate(x: int) -> DynamicWorkflow:
     return DynamicWorkflow(
         nodes=[node(f"dn{index}", "step", {"x": scalar(index)}) for index in range(x)],
@@ -96,7 +104,7 @@ async def serving(handlers: Mapping[str, Callable[..., Any]], **settings: Any) -
 
 @pytest.fixture
 async def engine() -> AsyncGenerator[Engine]:
-    async with serving({"step": lambda x: x + 1, "generate": generate, "cached": lambda x: x * 10}) as started:
+    async with serving({"step": step, "generate": generate, "cached": tenfold}) as started:
         yield started
 
 
@@ -243,7 +251,9 @@ async def test_a_launch_plan_node_has_the_execution_that_it_launched(engine: Eng
     assert found.subworkflow_node_executions == {}
     assert found.task_executions == []
     (child,) = found.workflow_executions
-    assert child.id == found.closure.workflow_node_metadata.execution_id
+    metadata = found.closure.workflow_node_metadata
+    assert metadata is not None
+    assert child.id == metadata.execution_id
     assert child.is_successful
     assert (child.inputs, child.outputs) == (found.inputs, found.outputs) == ({"x": 1}, {"o0": 3})
     assert child.node_executions["b"].outputs == {"o0": 3}
@@ -300,7 +310,7 @@ async def test_a_failure_node_is_in_the_tree_with_its_task() -> None:
     def fail(x: int) -> int:
         raise ValueError("boom")
 
-    async with serving({"step": lambda x: x, "fail": fail}) as engine:
+    async with serving({"step": step, "fail": fail}) as engine:
         template = workflow("failing", [node("n0", "fail", X)], {"x": int})
         template.failure_node = node("cleanup", "step", X)
         plan = await register_workflow(engine.client, template, [STEP, task("fail", {"x": int}, INT, retries=1)])
@@ -308,7 +318,7 @@ async def test_a_failure_node_is_in_the_tree_with_its_task() -> None:
         execution = await engine.remote.execution("e1").wait(sync_nodes=True)
         assert execution.closure.phase == Phase.FAILED
         failed, cleanup = (by_spec(execution.node_executions)[name] for name in ("n0", "cleanup"))
-        assert cleanup.outputs == {"o0": 1}
+        assert cleanup.outputs == {"o0": 2}
         assert cleanup.task_executions[0].task is not None
         assert [attempt.closure.phase for attempt in failed.task_executions] == [TaskPhase.FAILED, TaskPhase.FAILED]
         assert [dict(attempt.inputs) for attempt in failed.task_executions] == [{"x": 1}, {"x": 1}]
@@ -336,7 +346,7 @@ async def test_recovered_nodes_have_values_and_no_attempts() -> None:
             raise answers.pop()
         return x * 2
 
-    async with serving({"step": lambda x: x + 1, "second": second}) as engine:
+    async with serving({"step": step, "second": second}) as engine:
         nodes = [node("n0", "step", X), node("n1", "second", {"x": promise("n0.o0")})]
         failed = await engine.run(nodes, {"x": 1}, tasks=[task("second", {"x": int}, INT)])
         assert failed.closure.phase == Phase.FAILED
@@ -377,7 +387,7 @@ async def test_a_second_sync_of_a_finished_tree_of_all_kinds_asks_for_the_execut
 
 
 async def test_what_runs_is_read_again_and_what_had_ended_below_it_is_not() -> None:
-    async with serving({"step": lambda x: x + 1, "generate": generate}, unregistered="hang") as engine:
+    async with serving({"step": step, "generate": generate}, unregistered="hang") as engine:
         last = [node("a", "step", X), node("b", "endless", {"x": promise("a.o0")})]
         part = workflow("part", last, {"x": int})
         await register_workflow(engine.client, part, [STEP, task("endless", {"x": int}, INT)])

@@ -1,12 +1,14 @@
-"""The task that the benchmarks launch: it ends at a given time."""
+"""The tasks and the workflow that the benchmarks launch."""
 
 import asyncio
 import time
 
 from flyteasync.idl import admin, core
-from flyteasync.literals import literal_type
+from flyteasync.literals import literal_type, to_literal
 
 TASK = "bench.until"
+DOUBLE = "bench.double"
+WIDE = "bench.wide"
 
 
 async def until(when: float) -> float:
@@ -15,21 +17,65 @@ async def until(when: float) -> float:
     return when
 
 
-HANDLERS = {TASK: until}
+async def double(x: int) -> int:
+    """Twice a number."""
+    return 2 * x
+
+
+HANDLERS = {TASK: until, DOUBLE: double}
 
 
 def registration(project: str, domain: str) -> admin.TaskCreateRequest:
-    """The request that registers the task."""
-    identifier = core.Identifier(
-        resource_type=core.ResourceType.TASK, project=project, domain=domain, name=TASK, version="1"
+    """The request that registers the task which ends at a given time."""
+    return _task(_identifier(core.ResourceType.TASK, project, domain, TASK), "when", float)
+
+
+def double_registration(project: str, domain: str) -> admin.TaskCreateRequest:
+    """The request that registers the task which doubles a number."""
+    return _task(_identifier(core.ResourceType.TASK, project, domain, DOUBLE), "x", int)
+
+
+def wide_registration(
+    project: str, domain: str, nodes: int
+) -> tuple[admin.WorkflowCreateRequest, admin.LaunchPlanCreateRequest]:
+    """The requests that register a workflow of so many nodes, each of which doubles its number, and its launch plan."""
+    task = _identifier(core.ResourceType.TASK, project, domain, DOUBLE)
+    template = core.WorkflowTemplate(
+        id=_identifier(core.ResourceType.WORKFLOW, project, domain, WIDE),
+        interface=core.TypedInterface(inputs=core.VariableMap(), outputs=core.VariableMap()),
+        metadata=core.WorkflowMetadata(),
+        metadata_defaults=core.WorkflowMetadataDefaults(),
+        nodes=[
+            core.Node(
+                id=f"n{index}",
+                metadata=core.NodeMetadata(name=f"n{index}"),
+                inputs=[
+                    core.Binding(var="x", binding=core.BindingData(scalar=to_literal(index, literal_type(int)).scalar))
+                ],
+                task_node=core.TaskNode(reference_id=task),
+            )
+            for index in range(nodes)
+        ],
     )
-    number = core.Variable(type=literal_type(float))
+    plan_id = _identifier(core.ResourceType.LAUNCH_PLAN, project, domain, WIDE)
+    return (
+        admin.WorkflowCreateRequest(id=template.id, spec=admin.WorkflowSpec(template=template)),
+        admin.LaunchPlanCreateRequest(id=plan_id, spec=admin.LaunchPlanSpec(workflow_id=template.id)),
+    )
+
+
+def _identifier(kind: core.ResourceType, project: str, domain: str, name: str) -> core.Identifier:
+    return core.Identifier(resource_type=kind, project=project, domain=domain, name=name, version="1")
+
+
+def _task(identifier: core.Identifier, argument: str, number_type: type) -> admin.TaskCreateRequest:
+    number = core.Variable(type=literal_type(number_type))
     template = core.TaskTemplate(
         id=identifier,
         type="python-task",
         metadata=core.TaskMetadata(runtime=core.RuntimeMetadata(version="1", flavor="python")),
         interface=core.TypedInterface(
-            inputs=core.VariableMap(variables={"when": number}), outputs=core.VariableMap(variables={"o0": number})
+            inputs=core.VariableMap(variables={argument: number}), outputs=core.VariableMap(variables={"o0": number})
         ),
         container=core.Container(image="none", args=["none"]),
     )

@@ -236,6 +236,7 @@ class Server:
             fault = self.faults.draw(name)
             if fault is not None:
                 self.stats.hits[name] += 1
+                logger.info("%s is hit by a fault: %s", name, fault.kind)
             reply = self._answer(path, payload) if fault is None else await self._misbehave(fault, path, payload)
             status = Status.OK
             self.stats.bytes_out += len(reply)
@@ -246,6 +247,7 @@ class Server:
         finally:
             self.stats.in_flight -= 1
             self.stats.ended(name, status)
+            logger.debug("%s: %s", name, status.name)
 
     async def _misbehave(self, fault: Fault, path: str, payload: bytes) -> bytes:
         if fault.delay:

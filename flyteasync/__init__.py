@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from .literals import LiteralsResolver as LiteralsResolver
     from .literals import StructuredDataset as StructuredDataset
     from .remote import FlyteRemote as FlyteRemote
+    from .remote import Options as Options
+    from .remote import Outcome as Outcome
+    from .remote import execution_name as execution_name
     from .rpc import CallOptions as CallOptions
     from .rpc import RetryPolicy as RetryPolicy
 
@@ -44,11 +47,14 @@ _HOMES = {
     "FlyteWorkflow": "entities",
     "FlyteWorkflowExecution": "executions",
     "LiteralsResolver": "literals",
+    "Options": "remote",
+    "Outcome": "remote",
     "PlatformConfig": "config",
     "RemoteExecutionBase": "executions",
     "RetryPolicy": "rpc",
     "StructuredDataset": "literals",
     "TypedInterface": "entities",
+    "execution_name": "remote",
 }
 
 __all__ = [
@@ -66,11 +72,14 @@ __all__ = [
     "FlyteWorkflow",
     "FlyteWorkflowExecution",
     "LiteralsResolver",
+    "Options",
+    "Outcome",
     "PlatformConfig",
     "RemoteExecutionBase",
     "RetryPolicy",
     "StructuredDataset",
     "TypedInterface",
+    "execution_name",
 ]
 
 

@@ -25,6 +25,11 @@ def test_a_remote_brings_nothing_that_only_some_values_need() -> None:
     assert not loaded & {"httpx2", "obstore", "pandas", "pyarrow", "cloudpickle", "flytekit", "flyteidl"}
 
 
+def test_a_remote_that_is_ready_to_send_has_no_machinery_for_values_or_failures() -> None:
+    loaded = modules_after("from flyteasync import Config, FlyteRemote; FlyteRemote(Config.for_endpoint('dns:///x'))")
+    assert not loaded & {"flyteasync.literals.convert", "msgspec", "tenacity", "pickle", "configparser", "html", "yaml"}
+
+
 def test_the_cli_module_is_light_until_a_command_runs() -> None:
     assert not modules_after("import flyteasync.cli") & {"grpc", "betterproto2", "rich"}
 

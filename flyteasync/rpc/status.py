@@ -120,5 +120,15 @@ def undecodable(error: FlyteDecodeError, path: str, endpoint: str, request: obje
     )
 
 
+def tokenless(error: Exception, path: str, endpoint: str, request: object) -> FlyteAuthenticationException:
+    """What a caller sees if the source of tokens failed; its own words may hold a token, and are not repeated."""
+    method, target = path.rpartition(".")[2], identify(request)
+    return FlyteAuthenticationException(
+        f"the source of bearer tokens failed with {type(error).__name__} ({_call(method, target, endpoint)})",
+        method=method,
+        identifier=target,
+    )
+
+
 def _call(method: str, target: str | None, endpoint: str) -> str:
     return f"{method}{f' of {target}' if target else ''} at {endpoint}"

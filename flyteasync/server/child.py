@@ -14,6 +14,7 @@ from typing import Any
 
 from ..errors import FlyteInvalidInputException
 from .app import Server
+from .collecting import collect_rarely
 from .config import ServerConfig
 from .engine import Handler
 from .references import load_handlers
@@ -65,6 +66,7 @@ async def _serve(
         os._exit(1)
 
     endpoint = await server.start()
+    collect_rarely()
     announce({"endpoint": endpoint, "direct": server.direct})
     threading.Thread(target=watch, name="flyteasync parent watch", daemon=True).start()
     grace = await ended

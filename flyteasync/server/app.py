@@ -19,7 +19,7 @@ from .engine import Engine, Handler
 from .engine.skipping import PATIENCE
 from .failures import internal, unimplemented
 from .faults import Fault, Faults, check_methods
-from .health import HEALTH_CHECK, check_health
+from .health import HEALTH_CHECK, HEALTH_WATCH, check_health, watch_health
 from .listener import Answer, Listener
 from .listening import reachable
 from .objects import Objects
@@ -218,8 +218,8 @@ class Server:
         """What answers the calls of a path."""
         if path in METHODS:
             return functools.partial(self._call, path)
-        if path == HEALTH_CHECK:
-            return check_health
+        if path in (HEALTH_CHECK, HEALTH_WATCH):
+            return check_health if path == HEALTH_CHECK else watch_health
         assert self._control is not None
         return functools.partial(self._control.call, path) if self._control.handles(path) else None
 

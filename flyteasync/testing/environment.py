@@ -177,10 +177,12 @@ class Environment(Controls):
 
     async def aclose(self) -> None:
         """Close the remotes that were made here, and end the server if it was started here."""
-        while self._remotes:
-            await self._remotes.pop().aclose(grace=0)
-        if self._host is not None:
-            await self._host.stop_async()
+        try:
+            while self._remotes:
+                await self._remotes.pop().aclose(grace=0)
+        finally:
+            if self._host is not None:
+                await self._host.stop_async()
 
     async def _control_endpoint(self) -> str:
         if not self._direct:

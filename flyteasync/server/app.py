@@ -19,7 +19,7 @@ from .engine import Engine, Handler
 from .engine.skipping import PATIENCE
 from .failures import internal, unimplemented
 from .faults import Fault, Faults, check_methods
-from .health import HEALTH_CHECK, check_health
+from .health import HEALTH_CHECK, HEALTH_WATCH, check_health, watch_health
 from .listener import Answer, Listener
 from .listening import reachable
 from .objects import Objects
@@ -218,8 +218,8 @@ class Server:
         """What answers the calls of a path."""
         if path in METHODS:
             return functools.partial(self._call, path)
-        if path == HEALTH_CHECK:
-            return check_health
+        if path in (HEALTH_CHECK, HEALTH_WATCH):
+            return check_health if path == HEALTH_CHECK else watch_health
         assert self._control is not None
         return functools.partial(self._control.call, path) if self._control.handles(path) else None
 
@@ -236,6 +236,7 @@ class Server:
             fault = self.faults.draw(name)
             if fault is not None:
                 self.stats.hits[name] += 1
+                logger.info("%s is hit by a fault: %s", name, fault.kind)
             reply = self._answer(path, payload) if fault is None else await self._misbehave(fault, path, payload)
             status = Status.OK
             self.stats.bytes_out += len(reply)
@@ -246,6 +247,7 @@ class Server:
         finally:
             self.stats.in_flight -= 1
             self.stats.ended(name, status)
+            logger.debug("%s: %s", name, status.name)
 
     async def _misbehave(self, fault: Fault, path: str, payload: bytes) -> bytes:
         if fault.delay:

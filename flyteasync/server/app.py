@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Final
 
 from .. import codec
+from ..codec.lazy import touch
 from ..errors import FlyteDecodeError, FlyteError, FlyteUsageError, Status
 from ..idl.methods import METHODS
 from .clock import Clock
@@ -268,6 +269,8 @@ class Server:
             raise _not_there(path)
         try:
             request = codec.decode(method.request, payload)
+            # What is wrong deep inside must be found now, and not by whoever reads what was stored.
+            touch(request)
         except FlyteDecodeError as error:
             raise internal(f"grpc: error unmarshalling request: {error}") from error
         try:

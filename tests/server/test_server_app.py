@@ -20,7 +20,7 @@ from flyteasync.errors import (
 from flyteasync.idl import admin, core, methods
 from flyteasync.server import Fault, RelayConfig, Server, ServerConfig
 from flyteasync.server.failures import MAX_MESSAGE_BYTES, invalid, shorten
-from tests.server.build import execution_id, identifier, task
+from tests.server.build import execution, execution_id, identifier, task
 from tests.server.client import Client, RpcFailed
 from tests.server.conftest import Connect
 from tests.support.loop import settle
@@ -114,6 +114,21 @@ async def test_a_garbled_request_says_what_it_should_have_been(connect: Connect)
         await client.raw(methods.GET_EXECUTION.path, b"\x0a\xff")
     assert caught.value.status == Status.INTERNAL
     assert caught.value.text.startswith("grpc: error unmarshalling request: ")
+
+
+async def test_what_is_garbled_deep_inside_is_found_before_anything_is_done(connect: Connect) -> None:
+    client = await connect()
+    cut = b"\x0a\x7f"
+    plan = identifier("nope", core.ResourceType.LAUNCH_PLAN)
+    attributes = b"\x0a\x0bflytesnacks\x12" + bytes((len(cut),)) + cut
+    for path, payload in [
+        (methods.CREATE_EXECUTION.path, codec.encode(execution(plan)) + b"\x2a" + bytes((len(cut),)) + cut),
+        (methods.UPDATE_PROJECT_ATTRIBUTES.path, b"\x0a" + bytes((len(attributes),)) + attributes),
+    ]:
+        with pytest.raises(RpcFailed) as caught:
+            await client.raw(path, payload)
+        assert caught.value.status == Status.INTERNAL
+        assert caught.value.text.startswith("grpc: error unmarshalling request: ")
 
 
 async def test_unknown_fields_and_enum_values_are_no_error(connect: Connect) -> None:

@@ -28,10 +28,13 @@ if TYPE_CHECKING:
     from .remote import FlyteRemote as FlyteRemote
     from .rpc import CallOptions as CallOptions
     from .rpc import RetryPolicy as RetryPolicy
+    from .watcher import ExecutionEvent as ExecutionEvent
+    from .watcher import NodeEvent as NodeEvent
 
 _HOMES = {
     "CallOptions": "rpc",
     "Config": "config",
+    "ExecutionEvent": "watcher",
     "FlyteDirectory": "literals",
     "FlyteError": "errors",
     "FlyteFile": "literals",
@@ -44,6 +47,7 @@ _HOMES = {
     "FlyteWorkflow": "entities",
     "FlyteWorkflowExecution": "executions",
     "LiteralsResolver": "literals",
+    "NodeEvent": "watcher",
     "PlatformConfig": "config",
     "RemoteExecutionBase": "executions",
     "RetryPolicy": "rpc",
@@ -54,6 +58,7 @@ _HOMES = {
 __all__ = [
     "CallOptions",
     "Config",
+    "ExecutionEvent",
     "FlyteDirectory",
     "FlyteError",
     "FlyteFile",
@@ -66,6 +71,7 @@ __all__ = [
     "FlyteWorkflow",
     "FlyteWorkflowExecution",
     "LiteralsResolver",
+    "NodeEvent",
     "PlatformConfig",
     "RemoteExecutionBase",
     "RetryPolicy",

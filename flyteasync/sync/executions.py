@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import weakref
+from datetime import datetime
 
 from typing_extensions import override
 
+from ..deadline import Duration
 from ..executions import FlyteWorkflowExecution as AioExecution
 from ..executions.base import Data
 from ..executions.snapshot import Snapshot
 from ..executions.state import WorkflowExecutionState
+from ..watcher import Event
 from .blocking import blocking
+from .watch import Watch
 
 
 def facade_of(execution: AioExecution) -> FlyteWorkflowExecution:
@@ -36,6 +40,12 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
     # As in flytekit, a wait here ends with a sync of the nodes.
     wait = blocking(AioExecution.wait, facade_of, defaults={"sync_nodes": True})
     terminate = blocking(AioExecution.terminate)
+
+    def watch(
+        self, nodes: bool = False, since: Event | str | datetime | None = None, poll_interval: Duration | None = None
+    ) -> Watch:
+        """The changes of the execution's phase as they are seen; see `flyteasync.FlyteWorkflowExecution.watch`."""
+        return Watch(self._aio.watch(nodes, since, poll_interval))
 
     @property
     def aio(self) -> AioExecution:

@@ -1,4 +1,4 @@
-"""The task that the benchmarks launch: it ends at a given time."""
+"""The tasks that the benchmarks launch: they end at a given time."""
 
 import asyncio
 import time
@@ -6,7 +6,7 @@ import time
 from flyteasync.idl import admin, core
 from flyteasync.literals import literal_type
 
-TASK = "bench.until"
+TASK, FAILING = "bench.until", "bench.fail_at"
 
 
 async def until(when: float) -> float:
@@ -15,19 +15,27 @@ async def until(when: float) -> float:
     return when
 
 
-HANDLERS = {TASK: until}
+async def fail_at(when: float) -> float:
+    """Fail at a point of Unix time, with more text than lists show."""
+    await until(when)
+    raise ValueError("it was meant to fail, and says so at length: " + "abcdefghij" * 20)
 
 
-def registration(project: str, domain: str) -> admin.TaskCreateRequest:
-    """The request that registers the task."""
+HANDLERS = {TASK: until, FAILING: fail_at}
+
+
+def registration(project: str, domain: str, name: str = TASK) -> admin.TaskCreateRequest:
+    """The request that registers a task."""
     identifier = core.Identifier(
-        resource_type=core.ResourceType.TASK, project=project, domain=domain, name=TASK, version="1"
+        resource_type=core.ResourceType.TASK, project=project, domain=domain, name=name, version="1"
     )
     number = core.Variable(type=literal_type(float))
     template = core.TaskTemplate(
         id=identifier,
         type="python-task",
-        metadata=core.TaskMetadata(runtime=core.RuntimeMetadata(version="1", flavor="python")),
+        metadata=core.TaskMetadata(
+            runtime=core.RuntimeMetadata(version="1", flavor="python"), retries=core.RetryStrategy()
+        ),
         interface=core.TypedInterface(
             inputs=core.VariableMap(variables={"when": number}), outputs=core.VariableMap(variables={"o0": number})
         ),

@@ -35,6 +35,14 @@ def html_of(title: str, tables: Mapping[str, Sequence[tuple[str, str]]], text: s
     return "".join(parts)
 
 
+def link_html(url: str | None) -> str:
+    """A link to a page, if there is one."""
+    import html  # as above
+
+    text = html.escape(url or "")
+    return f'<p><a href="{text}">{text}</a></p>' if text else ""
+
+
 def _message(message: Message) -> Iterator[str]:
     for field in dataclasses.fields(cast("Any", message)):
         value = getattr(message, field.name)

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from .. import codec
@@ -25,13 +25,10 @@ from ..errors import (
     FlyteUsageError,
 )
 from ..idl import admin, core
-from ..literals import Access
+from ..literals import Access, LiteralsResolver
+from ..literals.offloaded import Offloaded, find_offloaded
 from .base import Data
 from .concurrent import map_concurrently
-
-if TYPE_CHECKING:
-    from ..literals import LiteralsResolver
-    from ..literals.offloaded import Offloaded
 
 logger = logging.getLogger("flyteasync.executions")
 
@@ -60,13 +57,15 @@ class Expected:
 
     Attributes:
         succeeded: whether there are outputs.
-        outputs_uri: where they are stored; empty if the server does not say.
+        inputs_uri: where the inputs are stored; empty if the server does not say.
+        outputs_uri: likewise for the outputs.
         inputs: the variables of the interface, if known.
         outputs: likewise.
         hints: Python types by name.
     """
 
     succeeded: bool
+    inputs_uri: str = ""
     outputs_uri: str = ""
     inputs: dict[str, core.Variable] | None = None
     outputs: dict[str, core.Variable] | None = None
@@ -82,15 +81,40 @@ class DataLoader:
     def __init__(self, access: Access) -> None:
         self._access = access
         self._unreachable: dict[str, FlyteError] = {}
+        self._seen: dict[str, dict[str, core.Literal]] = {}
+
+    def recall(self, expected: Expected) -> Data | None:
+        """The values, if they are known without asking; None if the server has to be asked.
+
+        They are if there are none by the interface, or if values stored at the same URI were loaded before: those of an
+        attempt are its node's, and those of the end node the execution's.
+        """
+        inputs = self._recalled(expected.inputs_uri, expected.inputs)
+        outputs = self._recalled(expected.outputs_uri, expected.outputs) if expected.succeeded else None
+        if inputs is None or (outputs is None and expected.succeeded):
+            return None
+        return Data(
+            self._resolver(inputs, expected.inputs, expected.hints),
+            None if outputs is None else self._resolver(outputs, expected.outputs, expected.hints),
+        )
+
+    def remember(self, uri: str, values: LiteralsResolver | None) -> None:
+        """Note which values are stored at a URI; empty ones may be values that the server did not show."""
+        if uri and values:
+            self._seen[uri] = values.literals
 
     async def load(self, answer: Answer, expected: Expected) -> Data:
         """The values of one execution. Costs no RPC."""
-        inputs = await self._side(answer.full_inputs, answer.inputs, "", expected.inputs, expected.hints)
+        # Where nobody knows whether there are inputs, an empty answer most often says that there are none.
+        inputs_uri = expected.inputs_uri if expected.inputs else ""
+        inputs = await self._side(answer.full_inputs, answer.inputs, inputs_uri, expected.inputs, expected.hints)
+        self.remember(expected.inputs_uri, inputs.values)
         if not expected.succeeded:
             return Data(inputs.values, unreadable_inputs=inputs.reason)
         outputs = await self._side(
             answer.full_outputs, answer.outputs, expected.outputs_uri, expected.outputs, expected.hints
         )
+        self.remember(expected.outputs_uri, outputs.values)
         return Data(inputs.values, outputs.values, outputs.reason, inputs.reason)
 
     async def _side(
@@ -102,9 +126,6 @@ class DataLoader:
         hints: Mapping[str, Any] | None,
     ) -> _Side:
         """Inputs, or outputs."""
-        from ..literals import LiteralsResolver  # a program that reads no values does not pay for them
-        from ..literals.offloaded import find_offloaded
-
         literals = dict(shown.literals) if shown is not None else {}
         signed = blob.url if blob is not None and blob.bytes > 0 else ""
         try:
@@ -115,9 +136,20 @@ class DataLoader:
         except FlyteError as error:
             logger.info("values could not be fetched: %s", error)
             return _Side(None, str(error))
+        return _Side(self._resolver(literals, variables, hints))
+
+    def _resolver(
+        self,
+        literals: dict[str, core.Literal],
+        variables: dict[str, core.Variable] | None,
+        hints: Mapping[str, Any] | None,
+    ) -> LiteralsResolver:
         resolver = LiteralsResolver(literals, variables, access=self._access)
         resolver.update_type_hints(hints or {})
-        return _Side(resolver)
+        return resolver
+
+    def _recalled(self, uri: str, variables: dict[str, core.Variable] | None) -> dict[str, core.Literal] | None:
+        return {} if variables == {} else self._seen.get(uri)
 
     async def _elsewhere(self, places: list[str]) -> dict[str, core.Literal]:
         """The values at the first place that can be read."""

@@ -9,21 +9,25 @@ import math
 from collections.abc import AsyncGenerator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import anyio
 from typing_extensions import override
 
 from ..deadline import Deadline, Duration, seconds
-from ..entities import TypedInterface
-from ..errors import FlyteError, FlytePreconditionFailed, FlyteTimeout, FlyteUsageError
+from ..entities import FlyteWorkflow, TypedInterface
+from ..errors import FlyteError, FlyteExecutionFailed, FlytePreconditionFailed, FlyteTimeout, FlyteUsageError
 from ..idl import admin, core
+from ..interop import MessageLike, message_of, optional_message_of
 from ..watcher import Name
-from ..watcher.plan import Phase
-from .base import Data, cut_short
-from .context import Context
+from .again import recover_request, relaunch_request, spec_of_repetition
+from .base import cut_short, phase_name
+from .context import AgainRequest, Context
 from .snapshot import Snapshot, merge
 from .state import WorkflowExecutionState
+
+if TYPE_CHECKING:
+    from ..literals import LiteralsResolver
 
 logger = logging.getLogger("flyteasync.executions")
 
@@ -42,13 +46,13 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
         type_hints: dict[str, type] | None = None,
         remote: Context | None = None,
         *,
-        id: core.WorkflowExecutionIdentifier,
-        spec: admin.ExecutionSpec | None = None,
-        closure: admin.ExecutionClosure | None = None,
+        id: MessageLike,
+        spec: MessageLike | None = None,
+        closure: MessageLike | None = None,
         interface: TypedInterface | None = None,
         existing: bool = False,
     ) -> None:
-        """Describe an execution; costs no RPC.
+        """Describe an execution; costs no RPC. Messages may be generated ones, flyteidl's, flytekit's models, or bytes.
 
         Args:
             type_hints: the Python types of inputs and outputs, by name, where they cannot be told from the values.
@@ -58,33 +62,55 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
             closure: how far it is; None if it is not known yet.
             interface: the types of inputs and outputs, if known.
             existing: the server is known to have the execution.
+
+        Raises:
+            FlyteTypeException: something that is not the message it should be.
         """
         self._remote = remote
         self._type_hints = dict(type_hints or {})
         self._interface = interface
-        self._name = Name.of(id)
         self._ordinals = itertools.count(1)
+        known = optional_message_of(admin.ExecutionClosure, closure)
         self._state = Snapshot(
-            admin.Execution(id=id, spec=spec, closure=closure if closure is not None else admin.ExecutionClosure()),
+            admin.Execution(
+                id=message_of(core.WorkflowExecutionIdentifier, id),
+                spec=optional_message_of(admin.ExecutionSpec, spec),
+                closure=known if known is not None else admin.ExecutionClosure(),
+            ),
             existing=existing,
         )
+        self._name = Name.of(self._state.execution.id)
 
     @classmethod
     def promote_from_model(
         cls,
-        base_model: admin.Execution,
+        base_model: MessageLike,
         remote: Context | None = None,
         type_hints: dict[str, type] | None = None,
     ) -> Self:
-        """The execution that a message describes."""
-        return cls(
-            type_hints,
-            remote,
-            id=base_model.id or core.WorkflowExecutionIdentifier(),
-            spec=base_model.spec,
-            closure=base_model.closure,
-            existing=True,
-        )
+        """The execution that a message describes.
+
+        Args:
+            base_model: a `flyteidl.admin.Execution`: generated, of flyteidl or flytekit, or bytes.
+            remote: as in the constructor.
+            type_hints: as in the constructor.
+
+        Raises:
+            FlyteTypeException: it is no such message.
+        """
+        model = message_of(admin.Execution, base_model)
+        identifier = model.id if model.id is not None else core.WorkflowExecutionIdentifier()
+        return cls(type_hints, remote, id=identifier, spec=model.spec, closure=model.closure, existing=True)
+
+    @classmethod
+    def from_flyte_idl(cls, pb: MessageLike) -> Self:
+        """The execution that a message describes, without a remote."""
+        return cls.promote_from_model(pb)
+
+    @override
+    def to_flyte_idl(self) -> admin.Execution:
+        """The last message."""
+        return self.snapshot.execution
 
     @property
     @override
@@ -93,9 +119,10 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
         return self._state
 
     @property
-    def execution_url(self) -> str:
-        """Where Flyte's console shows this execution."""
-        return self._context.console_url(self._name)
+    @override
+    def execution_url(self) -> str | None:
+        """Where Flyte's console shows this execution; None if it was made without a remote."""
+        return None if self._remote is None else self._remote.console_url(self._name)
 
     # What asks the server ...
 
@@ -109,8 +136,12 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
         """Renew the snapshot.
 
         Costs one GetExecution, one GetExecutionData when inputs or outputs can be loaded for the first time, and with
-        `sync_nodes` the RPCs of the node tree: one list a level, and for each node one for its data and one for its
-        tasks.
+        `sync_nodes` the RPCs of the node tree: one GetWorkflow if the connection does not remember the workflow, one
+        list a level, for each node one for its data, for tasks one for their attempts, and for attempts whose values
+        are not stored where the node's are one for these. What had ended when it was read is not asked about again.
+
+        Values that the server cannot read, or that are too large for it, are no failure: reading them tells why. If
+        the sync is cut short by an outage or cancelled after the server told the phase, the phase is shown.
 
         Args:
             sync_nodes: renew the tree of node executions, too.
@@ -148,7 +179,7 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
         """
         ceiling = None if poll_interval is None else seconds(poll_interval, "poll_interval")
         limit = None if timeout is None else seconds(timeout)
-        if self.snapshot.done and self.snapshot.data.inputs is not None and not sync_nodes:
+        if self.snapshot.done and self.snapshot.loaded and not sync_nodes:
             return self
         deadline, ordinal = Deadline.after(limit or None), next(self._ordinals)
         if self.snapshot.done:
@@ -157,6 +188,29 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
             execution = await (self._look_once() if limit == 0 else self._finished(deadline, ceiling))
         await self._load_in_time(execution, ordinal, deadline, limit, nodes=sync_nodes)
         return self
+
+    async def result(self, timeout: Duration | None = None, poll_interval: Duration | None = None) -> LiteralsResolver:
+        """Wait until the execution is finished, and return its outputs; costs what `wait` costs.
+
+        Args:
+            timeout: as in `wait`.
+            poll_interval: as in `wait`.
+
+        Raises:
+            FlyteExecutionFailed: it failed, was aborted or timed out; carries the remote error.
+            FlyteAssertion: it succeeded, and its outputs could not be read; tells which URI.
+            FlyteTimeout: the execution did not finish in time; and what else `wait` raises.
+        """
+        await self.wait(timeout, poll_interval)
+        if (error := self.error) is not None:
+            phase = phase_name(self.snapshot.phase)
+            raise FlyteExecutionFailed(
+                f"execution {self._name} ended as {phase}: {error.message}",
+                phase=phase,
+                error=error,
+                identifier=str(self._name),
+            )
+        return self.outputs
 
     async def finish(self, execution: admin.Execution, *, values: bool = True) -> Self:
         """Show an execution that the watcher saw finished, and load its values; what `wait` does at its end.
@@ -204,6 +258,56 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
             await self._context.admin.terminate_execution(request)
         except FlytePreconditionFailed:
             return  # the only state that does not allow it is a terminal one
+
+    async def relaunch(self, execution_name: str | None = None, *, overwrite_cache: bool = False) -> Self:
+        """Run the same once more, with the same inputs, exactly once, also if replies get lost.
+
+        Costs one RelaunchExecution, and one GetExecution before it if the new execution is given a name. What is
+        relaunched may be in any phase, and goes on.
+
+        Args:
+            execution_name: a name that is unique in project and domain; generated if not given. If the relaunch of
+                this execution has it already, that one is returned.
+            overwrite_cache: run cached tasks anyway, and replace what is cached.
+
+        Returns:
+            The new execution; how far it is comes with its first `sync` or `wait`.
+
+        Raises:
+            FlyteEntityNotExistException: the server has no such execution.
+            FlyteEntityAlreadyExistsException: another execution has the name.
+            FlyteInvalidInputException: a bad name; or the server's refusal of the inputs.
+            FlyteConcurrencyLimitReached: the launch plan allows no further execution now.
+        """
+        return await self._again(relaunch_request(self.id, overwrite_cache=overwrite_cache), execution_name)
+
+    async def recover(self, execution_name: str | None = None) -> Self:
+        """Run the same once more, without the nodes that have succeeded, exactly once, also if replies get lost.
+
+        Costs one RecoverExecution; arguments, result and errors are those of `relaunch`.
+        """
+        return await self._again(recover_request(self.id), execution_name)
+
+    async def fetch_workflow(self) -> FlyteWorkflow:
+        """The workflow that runs, as it is registered; `flyte_workflow` shows it from then on.
+
+        Costs one GetWorkflow unless the remote remembers the workflow, and one GetExecution before it if the server
+        has not told yet which it is.
+
+        Raises:
+            FlyteEntityNotExistException: the server has no such execution.
+            FlyteError: whatever else the RPCs meet.
+        """
+        if self.snapshot.workflow is None:
+            if self.closure.workflow_id is None:
+                new = Snapshot(await self._get(), self.snapshot.data, ordinal=next(self._ordinals))
+                self._state = merge(self.snapshot, new)
+            workflow = await self._context.workflows.get(
+                self._context.admin, self.closure.workflow_id or core.Identifier()
+            )
+            self._state = replace(self.snapshot, workflow=workflow)
+            return workflow
+        return self.snapshot.workflow
 
     @property
     def _context(self) -> Context:
@@ -258,30 +362,37 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
             self._state = merge(self.snapshot, Snapshot(execution, self.snapshot.data, ordinal=ordinal))
 
     async def _absorb(self, execution: admin.Execution, ordinal: int, *, nodes: bool) -> None:
-        """Load what an execution's message refers to, and show all of it at once."""
-        new = Snapshot(execution, self.snapshot.data, ordinal=ordinal)
-        if new.data.inputs is None or (new.phase is Phase.SUCCEEDED and new.data.outputs is None):
-            new = replace(new, data=await self._load(new))
-        if nodes:
-            from .tree import read_nodes  # as below
+        """Load what an execution's message refers to, and show all of it at once; if that fails, the message."""
+        from .sync import TreeReader, load_values  # a program that only launches does not pay for it
 
-            tree = await read_nodes(self._context, self._name, self.snapshot.nodes)
-            new = replace(new, nodes=tree, nodes_ordinal=ordinal)
-        self._state = merge(self.snapshot, new)
+        known = self.snapshot
+        new = Snapshot(execution, known.data, ordinal=ordinal)
+        try:
+            if nodes:
+                reader = TreeReader(self._context, self._launched)
+                new = await reader.read(new, known, self._interface, self._type_hints)
+                new = replace(new, nodes_ordinal=ordinal)
+            elif not new.loaded:
+                new = replace(new, data=await load_values(self._context, new, self._interface, self._type_hints))
+        finally:
+            self._state = merge(self.snapshot, new)
 
-    async def _load(self, snapshot: Snapshot) -> Data:
-        from .data import DataLoader, Expected  # a program that only launches does not pay for it
-
-        answer = await self._context.admin.get_execution_data(
-            admin.WorkflowExecutionGetDataRequest(id=self._name.identifier())
+    def _launched(self, snapshot: Snapshot) -> FlyteWorkflowExecution:
+        """An execution that a node of this one launched."""
+        model = snapshot.execution
+        execution = FlyteWorkflowExecution(
+            remote=self._remote, id=model.id or core.WorkflowExecutionIdentifier(), existing=snapshot.existing
         )
-        outputs = snapshot.closure.outputs
-        interface = self._interface
-        expected = Expected(
-            succeeded=snapshot.phase is Phase.SUCCEEDED,
-            outputs_uri=(outputs.uri or "") if outputs is not None else "",
-            inputs=None if interface is None else interface.inputs,
-            outputs=None if interface is None else interface.outputs,
-            hints=self._type_hints,
+        execution._state = snapshot
+        return execution
+
+    async def _again(self, request: AgainRequest, execution_name: str | None) -> Self:
+        name = await self._context.launch_again(request, execution_name)
+        return type(self)(
+            self._type_hints,
+            self._context,
+            id=name.identifier(),
+            spec=spec_of_repetition(self.snapshot.execution.spec, request),
+            interface=self._interface,
+            existing=True,
         )
-        return await DataLoader(self._context.access).load(answer, expected)

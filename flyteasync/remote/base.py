@@ -6,6 +6,7 @@ from functools import cached_property
 
 from ..config import Config
 from ..errors import FlyteInvalidInputException
+from ..executions import WorkflowCache
 from ..idl.services import AdminService
 from ..literals import Access, Store
 from ..rpc import CallOptions, RpcCaller
@@ -71,6 +72,11 @@ class RemoteBase:
     def access(self) -> Access:
         """What values are read through that are not in messages, and whether pickles may be loaded."""
         return self._values.access
+
+    @property
+    def workflows(self) -> WorkflowCache:
+        """The workflows that the connection remembers."""
+        return self._connection.workflows
 
     def console_url(self, name: Name) -> str:
         """Where Flyte's console shows an execution."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from ..deadline import Duration, seconds
 from ..entities import EntityKey, FlyteLaunchPlan
 from ..errors import FlyteRemoteClosed, FlyteWrongLoop
+from ..executions import WorkflowCache
 from ..idl import core
 from ..rpc import CallLimiter, CallOptions, CallStats, Instrumentation, RetryBudget, RpcCaller, TokenSource
 from ..transport import Transport
@@ -55,6 +56,7 @@ class Connection:
     caller: RpcCaller
     watcher: Watcher
     plans: PlanCache = field(default_factory=PlanCache)
+    workflows: WorkflowCache = field(default_factory=WorkflowCache)
     process: int = field(default_factory=os.getpid)
 
     async def aclose(self, grace: float) -> None:

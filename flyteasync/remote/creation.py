@@ -8,6 +8,7 @@ execution was created, GetExecution is asked before CreateExecution is sent agai
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 
 from ..deadline import Deadline
 from ..errors import (
@@ -16,6 +17,7 @@ from ..errors import (
     FlyteEntityNotExistException,
     FlyteError,
 )
+from ..executions.context import AgainRequest
 from ..idl import admin, core, methods
 from ..idl.services import AdminService
 from ..rpc import RpcCaller
@@ -25,8 +27,17 @@ from .launch_request import OnConflict, differences
 
 logger = logging.getLogger("flyteasync.launch")
 
+CreationRequest = admin.ExecutionCreateRequest | AgainRequest
+"""What makes an execution; flyteadmin treats them alike once it has their inputs."""
+
 CREATION_RACES = 3
 """So often, a first launch of a task may lose against another one's creation of what both need."""
+
+_METHODS: Mapping[type[CreationRequest], str] = {
+    admin.ExecutionCreateRequest: methods.CREATE_EXECUTION.name,
+    admin.ExecutionRelaunchRequest: methods.RELAUNCH_EXECUTION.name,
+    admin.ExecutionRecoverRequest: methods.RECOVER_EXECUTION.name,
+}
 
 _LIMIT_REACHED = "concurrency limit"
 
@@ -39,7 +50,7 @@ class Creation:
         self._admin = AdminService(caller)
         self._policy = caller.options.retry
 
-    async def create(self, request: admin.ExecutionCreateRequest, name: Name) -> admin.Execution | None:
+    async def create(self, request: CreationRequest, name: Name) -> admin.Execution | None:
         """Have the execution exist under a generated name; returns it if it had to be looked for."""
         return await self._create(request, name, self._deadline())
 
@@ -109,29 +120,27 @@ class Creation:
             await self.accept(request, name, met, "same" if on_conflict == "raise" else on_conflict, until)
         return met
 
-    async def _create(
-        self, request: admin.ExecutionCreateRequest, name: Name, until: Deadline
-    ) -> admin.Execution | None:
-        """Send CreateExecution until it is known that the execution exists; returns it if it had to be looked for."""
+    async def _create(self, request: CreationRequest, name: Name, until: Deadline) -> admin.Execution | None:
+        """Send the request until it is known that the execution exists; returns it if it had to be looked for."""
         try:
             return await self._create_once(request, name, until, 1)
         except Again as failed:
             first = failed
 
         async def attempt(number: int) -> admin.Execution | None:
-            self._caller.stats.retries[methods.CREATE_EXECUTION.name] += 1
+            self._caller.stats.retries[_METHODS[type(request)]] += 1
             return await self._create_once(request, name, until, number)
 
         what, budget = f"launch of {name}", self._caller.budget
         return await repeat(attempt, first, what=what, until=until, policy=self._policy, budget=budget)
 
     async def _create_once(
-        self, request: admin.ExecutionCreateRequest, name: Name, until: Deadline, number: int
+        self, request: CreationRequest, name: Name, until: Deadline, number: int
     ) -> admin.Execution | None:
-        """Send CreateExecution and find out what became of it; raises Again if it may be sent once more."""
+        """Send the request once and find out what became of it; raises Again if it may be sent once more."""
         most = self._policy.max_attempts
         try:
-            await self._admin.create_execution(request, deadline=until)
+            await self._send(request, until)
             return None
         except FlyteEntityAlreadyExistsException as error:
             found = await self.find(name, until)
@@ -154,6 +163,15 @@ class Creation:
             if not may_repeat(Kind.REPEATABLE, error.status, number, most):
                 raise
             raise Again(error) from None
+
+    async def _send(self, request: CreationRequest, until: Deadline) -> None:
+        match request:
+            case admin.ExecutionCreateRequest():
+                await self._admin.create_execution(request, deadline=until)
+            case admin.ExecutionRelaunchRequest():
+                await self._admin.relaunch_execution(request, deadline=until)
+            case admin.ExecutionRecoverRequest():
+                await self._admin.recover_execution(request, deadline=until)
 
     async def _verify(self, name: Name, until: Deadline, failure: FlyteError) -> admin.Execution | None:
         """Look for an execution whose creation may have succeeded in spite of the failure."""

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..deadline import Deadline
 from ..entities import Entity
-from ..errors import FlyteInvalidInputException
+from ..errors import FlyteEntityAlreadyExistsException, FlyteInvalidInputException
 from ..executions import FlyteWorkflowExecution
+from ..executions.again import repeats
+from ..executions.context import AgainRequest
+from ..watcher import Name
 from .creation import Creation
 from .fetch import Fetching
 from .launch_request import OnConflict, check_inputs, check_on_conflict
 from .launcher import Launcher, fetched
-from .names import check_name
+from .names import check_name, generate_name
 from .options import OptionsLike, settings_of
 
 
@@ -97,6 +101,27 @@ class Launching(Fetching):
         else:
             execution = await launcher.launch_named(inputs, check_name(execution_name), on_conflict)
         return await execution.wait() if wait else execution
+
+    async def launch_again(self, request: AgainRequest, execution_name: str | None = None) -> Name:
+        """Have an execution run once more, exactly once; see `FlyteWorkflowExecution.relaunch` and `recover`.
+
+        Args:
+            request: which one, and how; its name is filled in.
+            execution_name: the name of the new one; generated if not given.
+        """
+        source = Name.of(request.id)
+        name = source._replace(name=generate_name() if execution_name is None else check_name(execution_name))
+        request.name = name.name
+        found = None
+        if execution_name is not None:
+            found = await self.creation.find(name, Deadline.after(self._options.timeout))
+        if found is None:
+            found = await self.creation.create(request, name)
+        if found is not None and execution_name is not None and not repeats(found, request):
+            raise FlyteEntityAlreadyExistsException(
+                f"execution {name} exists already, and not as a repetition of {source.name}", identifier=str(name)
+            )
+        return name
 
     @property
     def creation(self) -> Creation:

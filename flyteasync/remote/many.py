@@ -14,15 +14,16 @@ from ..errors import FlyteInvalidInputException, FlyteTimeout, FlyteTypeExceptio
 from ..executions import FlyteWorkflowExecution
 from .completions import Completions, Outcome
 from .items import Inputs, check_names_given
-from .launch import Launching, check_names
+from .launch import check_names
 from .launch_request import check_entity
 from .launcher import Launcher, fetched
 from .names import generate_name
 from .options import OptionsLike, settings_of
+from .running import Running
 from .runs import LAUNCHES_PER_SECOND, Runs, RunSettings
 
 
-class Many(Launching):
+class Many(Running):
     """The part of FlyteRemote that deals with many executions at once."""
 
     async def as_completed(

@@ -107,10 +107,16 @@ def error_of(failure: TransportError, path: str, endpoint: str, request: object)
 
 
 def undecodable(error: FlyteDecodeError, path: str, endpoint: str, request: object) -> FlyteDecodeError:
-    """What a caller sees of a reply that is not the message it should be."""
+    """What a caller sees of a reply that is not the message it should be.
+
+    Its status is INTERNAL, as gRPC has it: the call may well have taken effect.
+    """
     method, target = path.rpartition(".")[2], identify(request)
     return FlyteDecodeError(
-        f"{error} (the reply to {_call(method, target, endpoint)})", method=method, identifier=target
+        f"{error} (the reply to {_call(method, target, endpoint)})",
+        method=method,
+        status=Status.INTERNAL,
+        identifier=target,
     )
 
 

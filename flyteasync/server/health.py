@@ -10,7 +10,7 @@ _SERVING = b"\x08\x01"
 _SERVICES = (b"", b"flyteadmin")
 
 
-def check_health(payload: bytes) -> bytes:
+async def check_health(payload: bytes, _: str) -> bytes:
     """Answer that the server, or the service that is asked for, is serving.
 
     Raises:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 
 from .app import Server
+from .collecting import collect_rarely
 from .config import ServerConfig
 from .hosting import Host
 from .process import ProcessHost
@@ -72,6 +73,7 @@ async def _serve(
         with contextlib.suppress(NotImplementedError):
             loop.add_signal_handler(number, ended.set)
     endpoint = await server.start()
+    collect_rarely()
     try:
         announce(endpoint)
         await ended.wait()

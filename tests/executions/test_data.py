@@ -281,7 +281,7 @@ async def test_nodes_and_tasks_have_the_outputs_that_their_closures_lead_to(
     instead(wire, "GetTaskExecutionData", admin.TaskExecutionGetDataResponse())
     await execution.sync(sync_nodes=True)
     nodes = execution.node_executions
-    assert nodes["start-node"].outputs == {}
+    assert dict(nodes["start-node"].outputs) == {"n": 3, "names": ["a", "b"]}
     node = next(node for name, node in nodes.items() if name not in ("start-node", "end-node"))
     assert dict(node.outputs) == {"n": 3, "names": ["a", "b"]}
     assert dict(node.task_executions[0].outputs) == {"n": 3, "names": ["a", "b"]}

@@ -138,7 +138,7 @@ async def test_sigterm_stops_launching_and_reports_what_runs_and_what_was_not_la
     flyte.check_complete()
 
 
-async def test_a_complete_ledger_costs_the_look_at_the_launch_plan_and_a_torn_line_is_written_again(
+async def test_a_complete_ledger_costs_one_look_at_the_launch_plan_and_a_torn_line_is_mended(
     flyte: Flyte,
 ) -> None:
     flyte.gate.set()

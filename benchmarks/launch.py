@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import grpc.aio
 
 from benchmarks.rpc import TIMEOUT, Sample, canned_server, sample
-from benchmarks.support.tasks import sum_registration
+from benchmarks.support.launched import sum_registration
 from flyteasync import Config, FlyteRemote, FlyteTask, codec
 from flyteasync.idl import admin, core, methods
 from flyteasync.literals.convert import literal_map
@@ -118,7 +118,7 @@ async def measure_canned(rounds: int, number: int) -> dict[str, list[Sample]]:
 
 
 async def measure_embedded(rounds: int, number: int) -> dict[str, list[Sample]]:
-    async with await Environment.start("benchmarks.support.tasks:HANDLERS") as environment:
+    async with await Environment.start("benchmarks.support.launched:HANDLERS") as environment:
         return await measure(environment.endpoint, rounds, number, register=True)
 
 

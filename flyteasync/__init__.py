@@ -5,8 +5,9 @@ storage, interop | rpc, server | auth | entities | watcher | executions | remote
 imported when they are first asked for, so that `import flyteasync` costs next to nothing.
 """
 
-import importlib
 from typing import TYPE_CHECKING
+
+from .on_demand import on_demand
 
 if TYPE_CHECKING:
     from .config import Config as Config
@@ -82,14 +83,4 @@ __all__ = [
     "execution_name",
 ]
 
-
-def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(importlib.import_module(f".{home}", __name__), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = on_demand(__name__, _HOMES)

@@ -156,9 +156,7 @@ class DataLoader:
         failures: list[FlyteError] = []
         for place in places:
             try:
-                return codec.decode(core.LiteralMap, await self._read(place)).literals
-            except FlyteDecodeError as error:
-                failures.append(FlyteDecodeError(f"{without_query(place)}: {error}"))
+                return _decoded(await self._read(place), place)
             except FlyteError as error:
                 failures.append(error)
         raise type(failures[-1])("; ".join(str(failure) for failure in failures)) from failures[-1]
@@ -197,6 +195,13 @@ class DataLoader:
             if not scope.expired():
                 raise
             raise FlyteDeadlineExceeded(f"the values were not fetched within {FETCH_LIMIT:g} s") from None
+
+
+def _decoded(content: bytes, place: str) -> dict[str, core.Literal]:
+    try:
+        return codec.decode(core.LiteralMap, content).literals
+    except FlyteDecodeError as error:
+        raise FlyteDecodeError(f"{without_query(place)}: {error}") from error
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ class Snapshot:
     """All that an execution object shows, replaced in one assignment.
 
     Attributes:
-        execution: the last message; its closure is there, if only with phase UNDEFINED.
+        execution: the last message.
         data: the values, as far as loaded.
         nodes: the node tree, by node id; empty until nodes were synced.
         nodes_ordinal: tells which sync the node tree came from.

@@ -16,13 +16,21 @@ from typing_extensions import override
 
 from ..deadline import Deadline, Duration, seconds
 from ..entities import FlyteWorkflow, TypedInterface
-from ..errors import FlyteError, FlyteExecutionFailed, FlytePreconditionFailed, FlyteTimeout, FlyteUsageError
+from ..errors import (
+    FlyteError,
+    FlyteExecutionFailed,
+    FlyteInvalidInputException,
+    FlytePreconditionFailed,
+    FlyteTimeout,
+    FlyteUsageError,
+)
 from ..idl import admin, core
 from ..interop import MessageLike, message_of, optional_message_of
 from ..watcher import Name
 from .again import recover_request, relaunch_request, spec_of_repetition
 from .base import cut_short, phase_name
 from .context import AgainRequest, Context
+from .node import FlyteNodeExecution
 from .snapshot import Snapshot, merge
 from .state import WorkflowExecutionState
 
@@ -70,12 +78,11 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
         self._type_hints = dict(type_hints or {})
         self._interface = interface
         self._ordinals = itertools.count(1)
-        known = optional_message_of(admin.ExecutionClosure, closure)
         self._state = Snapshot(
             admin.Execution(
                 id=message_of(core.WorkflowExecutionIdentifier, id),
                 spec=optional_message_of(admin.ExecutionSpec, spec),
-                closure=known if known is not None else admin.ExecutionClosure(),
+                closure=optional_message_of(admin.ExecutionClosure, closure),
             ),
             existing=existing,
         )
@@ -100,7 +107,9 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
         """
         model = message_of(admin.Execution, base_model)
         identifier = model.id if model.id is not None else core.WorkflowExecutionIdentifier()
-        return cls(type_hints, remote, id=identifier, spec=model.spec, closure=model.closure, existing=True)
+        execution = cls(type_hints, remote, id=identifier)
+        execution._state = Snapshot(model, existing=True)
+        return execution
 
     @classmethod
     def from_flyte_idl(cls, pb: MessageLike) -> Self:
@@ -299,15 +308,45 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
             FlyteError: whatever else the RPCs meet.
         """
         if self.snapshot.workflow is None:
-            if self.closure.workflow_id is None:
-                new = Snapshot(await self._get(), self.snapshot.data, ordinal=next(self._ordinals))
-                self._state = merge(self.snapshot, new)
+            await self._seen_once()
             workflow = await self._context.workflows.get(
                 self._context.admin, self.closure.workflow_id or core.Identifier()
             )
             self._state = replace(self.snapshot, workflow=workflow)
             return workflow
         return self.snapshot.workflow
+
+    async def fetch_node(self, *path: str) -> FlyteNodeExecution:
+        """Read one node with its values, its attempts and all below it, without the rest of the tree.
+
+            await execution.fetch_node("n1")
+            await execution.fetch_node("n2", "n0")  # the node n0 of the sub-workflow that n2 runs
+
+        Costs one list for each id, and what `sync` costs for this node and those below it; one GetExecution and one
+        GetWorkflow before, if they were not asked yet. `node_executions` is left as it is.
+
+        Args:
+            path: the ids of the nodes in their workflows, from the top down; through sub-workflows, branches, dynamic
+                nodes and launched executions. An id may also be the unique one, `n2-0-n0`. Of a node that was run again
+                by another attempt of its parent, the last one is read.
+
+        Raises:
+            FlyteEntityNotExistException: there is no such node, or it has not begun; or no such execution.
+            FlyteInvalidInputException: no id.
+            FlyteError: whatever else the RPCs meet.
+        """
+        from .lookup import NodeFinder  # a program that only launches does not pay for it
+
+        if not path or not all(path):
+            raise FlyteInvalidInputException("the id of a node is needed")
+        await self._seen_once()
+        return await NodeFinder(self._context, self._launched).find(self.snapshot, path)
+
+    async def _seen_once(self) -> None:
+        """Ask which workflow runs, if the server has not told yet."""
+        if self.closure.workflow_id is None:
+            new = Snapshot(await self._get(), self.snapshot.data, ordinal=next(self._ordinals))
+            self._state = merge(self.snapshot, new)
 
     @property
     def _context(self) -> Context:
@@ -336,7 +375,7 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
     async def _load_in_time(
         self, execution: admin.Execution, ordinal: int, deadline: Deadline, limit: float | None, *, nodes: bool
     ) -> None:
-        """Absorb a finished execution before the deadline; its end is shown even if the rest comes too late."""
+        """Absorb a finished execution before the deadline."""
         scope = asyncio.timeout_at(None if deadline.at == math.inf else deadline.at)
         try:
             async with scope:
@@ -344,7 +383,6 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
         except TimeoutError:
             if not scope.expired():
                 raise
-            self._state = merge(self.snapshot, Snapshot(execution, ordinal=ordinal))
             raise FlyteTimeout(
                 f"execution {self._name} has finished, but what it left was not loaded within {limit:g} s",
                 identifier=str(self._name),
@@ -353,13 +391,16 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
     async def _finish(
         self, execution: admin.Execution, ordinal: int, *, values: bool = True, nodes: bool = False
     ) -> None:
-        if cut_short(execution.closure.error if execution.closure is not None else None):
-            whole = await self._get()
-            execution = whole if Snapshot(whole).done else execution
-        if values:
-            await self._absorb(execution, ordinal, nodes=nodes)
-        else:
-            self._state = merge(self.snapshot, Snapshot(execution, self.snapshot.data, ordinal=ordinal))
+        """Absorb a finished execution, with the whole text of its error; its end is shown even if that fails."""
+        new = Snapshot(execution, self.snapshot.data, ordinal=ordinal)
+        try:
+            if cut_short(new.closure.error):
+                whole = await self._get()
+                new = replace(new, execution=whole) if Snapshot(whole).done else new
+            if values:
+                await self._absorb(new.execution, ordinal, nodes=nodes)
+        finally:
+            self._state = merge(self.snapshot, new)
 
     async def _absorb(self, execution: admin.Execution, ordinal: int, *, nodes: bool) -> None:
         """Load what an execution's message refers to, and show all of it at once; if that fails, the message."""

@@ -95,7 +95,7 @@ class Runs:
         self._room = None if settings.max_running is None else asyncio.Semaphore(settings.max_running)
         self._queue: Completions | None = None
         self._driver: asyncio.Task[None] | None = None
-        self._reading = anyio.CancelScope()
+        self._reading: anyio.CancelScope | None = None
         self._stopped = asyncio.Event()
         self._deadline = NEVER
 
@@ -107,7 +107,8 @@ class Runs:
         if self._stopped.is_set():
             return
         self._stopped.set()
-        self._reading.cancel()  # inputs may be long in coming
+        if self._reading is not None:
+            self._reading.cancel()  # inputs may be long in coming
         for held in (self._room, self._launching):
             if held is not None:
                 held.release()  # the driver may wait for it; nobody else takes one any more

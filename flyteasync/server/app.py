@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Final
 
 from .. import codec
+from ..codec.lazy import touch
 from ..errors import FlyteDecodeError, FlyteError, FlyteUsageError, Status
 from ..idl.methods import METHODS
 from .clock import Clock
@@ -19,7 +20,7 @@ from .engine import Engine, Handler
 from .engine.skipping import PATIENCE
 from .failures import internal, unimplemented
 from .faults import Fault, Faults, check_methods
-from .health import HEALTH_CHECK, check_health
+from .health import HEALTH_CHECK, HEALTH_WATCH, check_health, watch_health
 from .listener import Answer, Listener
 from .listening import reachable
 from .objects import Objects
@@ -218,8 +219,8 @@ class Server:
         """What answers the calls of a path."""
         if path in METHODS:
             return functools.partial(self._call, path)
-        if path == HEALTH_CHECK:
-            return check_health
+        if path in (HEALTH_CHECK, HEALTH_WATCH):
+            return check_health if path == HEALTH_CHECK else watch_health
         assert self._control is not None
         return functools.partial(self._control.call, path) if self._control.handles(path) else None
 
@@ -236,6 +237,7 @@ class Server:
             fault = self.faults.draw(name)
             if fault is not None:
                 self.stats.hits[name] += 1
+                logger.info("%s is hit by a fault: %s", name, fault.kind)
             reply = self._answer(path, payload) if fault is None else await self._misbehave(fault, path, payload)
             status = Status.OK
             self.stats.bytes_out += len(reply)
@@ -246,6 +248,7 @@ class Server:
         finally:
             self.stats.in_flight -= 1
             self.stats.ended(name, status)
+            logger.debug("%s: %s", name, status.name)
 
     async def _misbehave(self, fault: Fault, path: str, payload: bytes) -> bytes:
         if fault.delay:
@@ -266,6 +269,8 @@ class Server:
             raise _not_there(path)
         try:
             request = codec.decode(method.request, payload)
+            # What is wrong deep inside must be found now, and not by whoever reads what was stored.
+            touch(request)
         except FlyteDecodeError as error:
             raise internal(f"grpc: error unmarshalling request: {error}") from error
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, cast
 
@@ -41,7 +42,7 @@ class Listener:
         self._server: grpc.aio.Server | None = None
         self._changing = asyncio.Lock()
         self._address = ("", 0)
-        self._stopped = False
+        self._stopped = asyncio.Event()
 
     async def start(self, host: str, port: int) -> str:
         """Listen, and return the endpoint; port 0 is a free one.
@@ -70,18 +71,22 @@ class Listener:
             FlyteSystemUnavailableException: another program has taken the port meanwhile.
         """
         async with self._changing:
-            if self._server is None or self._stopped:
+            if self._server is None or self._stopped.is_set():
                 return
             await self._server.stop(grace)
-            await asyncio.sleep(downtime)
-            if not self._stopped:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(downtime):
+                    await self._stopped.wait()
+            if not self._stopped.is_set():
                 await self.start(*self._address)
 
     async def stop(self, grace: float) -> None:
-        """Refuse new calls, and give those in flight `grace` seconds."""
-        self._stopped = True
+        """Refuse new calls, and give those in flight `grace` seconds; a restart that is under way ends, too."""
+        self._stopped.set()
         if self._server is not None:
             await self._server.stop(grace)
+            async with self._changing:
+                await self._server.stop(0)  # one that the restart may have made meanwhile
 
 
 def _options(config: ServerConfig) -> list[tuple[str, Any]]:

@@ -43,6 +43,20 @@ async def looked_at(execution: AioExecution) -> AioExecution:
         return execution
 
 
+def node_facade_of(node: AioNode) -> FlyteNodeExecution:
+    """A node as the facade shows it: the same state under the facade's class."""
+    shown = object.__new__(FlyteNodeExecution)
+    shown.__dict__.update(vars(node))
+    return shown
+
+
+def task_facade_of(task: AioTask) -> FlyteTaskExecution:
+    """An attempt as the facade shows it: the same state under the facade's class."""
+    shown = object.__new__(FlyteTaskExecution)
+    shown.__dict__.update(vars(task))
+    return shown
+
+
 class FlyteTaskExecution(AioTask):
     """One attempt of a task, as it was when its execution's nodes were synced."""
 
@@ -102,11 +116,11 @@ class FlyteNodeExecution(AioNode):
 
     @cached_property
     def _tasks(self) -> list[FlyteTaskExecution]:
-        return [_shown(FlyteTaskExecution, task) for task in self._below.tasks]
+        return [task_facade_of(task) for task in self._below.tasks]
 
     @cached_property
     def _nodes(self) -> Mapping[str, FlyteNodeExecution]:
-        return {name: _shown(FlyteNodeExecution, node) for name, node in self._below.nodes.items()}
+        return {name: node_facade_of(node) for name, node in self._below.nodes.items()}
 
 
 class FlyteWorkflowExecution(WorkflowExecutionState):
@@ -152,6 +166,7 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
     relaunch = blocking(AioExecution.relaunch, facade_of, then=looked_at)
     recover = blocking(AioExecution.recover, facade_of, then=looked_at)
     fetch_workflow = blocking(AioExecution.fetch_workflow)
+    fetch_node = blocking(AioExecution.fetch_node, node_facade_of)
 
     def show(self, execution: AioExecution) -> None:
         """Be the blocking object that shows an async execution; for `facade_of` and constructors."""
@@ -176,7 +191,7 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
         """The top level of the node tree by node id; empty until the nodes were synced."""
         nodes = self.snapshot.nodes
         if self._shown[0] is not nodes:
-            self._shown = nodes, {name: _shown(FlyteNodeExecution, node) for name, node in nodes.items()}
+            self._shown = nodes, {name: node_facade_of(node) for name, node in nodes.items()}
         return self._shown[1]
 
     @property
@@ -198,10 +213,3 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
     @override
     def _data(self) -> Data:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self._aio.snapshot.data
-
-
-def _shown(cls: Any, value: Any) -> Any:
-    """A node or attempt as the facade shows it: the same state under the facade's class."""
-    shown = cls.__new__(cls)
-    shown.__dict__.update(value.__dict__)
-    return shown

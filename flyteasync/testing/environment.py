@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -10,12 +11,13 @@ from typing import Any, Literal, Self
 import anyio
 
 from ..config import Config, parse_endpoint
-from ..errors import FlyteInvalidInputException, FlyteUsageError
+from ..errors import FlyteEntityAlreadyExistsException, FlyteInvalidInputException, FlyteUsageError
 from ..remote import FlyteRemote
 from ..server import Fault, RelayConfig, ServerConfig
 from ..server.control_client import ControlClient
 from ..server.controls import Controls
 from ..server.host import HandlersReference, Host, serve_in_process, serve_in_thread
+from .registration import Place, registration
 
 CLOSING_LIMIT = 10.0
 """Seconds at which leaving an `async with` block no longer waits for the backend to end."""
@@ -131,12 +133,56 @@ class Environment(Controls):
         self._remotes.append(remote)
         return remote
 
+    async def register(
+        self,
+        name: str,
+        inputs: Mapping[str, Any] | None = None,
+        outputs: Mapping[str, Any] | None = None,
+        *,
+        retries: int = 0,
+        version: str = "v1",
+        project: str | None = None,
+        domain: str | None = None,
+    ) -> None:
+        """Register a task, a workflow that runs it once, and a launch plan, all of that name; three RPCs.
+
+        What runs it is the handler of that name. What is registered already, and just so, is no error.
+
+        Args:
+            name: of all three.
+            inputs: Python types by name.
+            outputs: the same.
+            retries: how often a failed attempt is repeated.
+            version: of all three.
+            project: where; the first of a server that was started here.
+            domain: the same.
+
+        Raises:
+            FlyteTypeException: a type that Flyte has no type for.
+            FlyteInvalidInputException: something else has that name and version.
+            FlyteUsageError: no project or domain, of a server that was not started here.
+        """
+        project = project or self._defaults.get("default_project")
+        domain = domain or self._defaults.get("default_domain")
+        if not project or not domain:
+            raise FlyteUsageError(f"name the project and the domain to register {name} in")
+        requests = registration(Place(project, domain, name, version), inputs or {}, outputs or {}, retries)
+        async with FlyteRemote(self._config) as remote:
+            with suppress(FlyteEntityAlreadyExistsException):
+                await remote.admin.create_task(requests.task)
+            with suppress(FlyteEntityAlreadyExistsException):
+                await remote.admin.create_workflow(requests.workflow)
+            with suppress(FlyteEntityAlreadyExistsException):
+                await remote.admin.create_launch_plan(requests.launch_plan)
+
     async def aclose(self) -> None:
         """Close the remotes that were made here, and end the server if it was started here."""
-        while self._remotes:
-            await self._remotes.pop().aclose(grace=0)
-        if self._host is not None:
-            await self._host.stop_async()
+        try:
+            while self._remotes:
+                await self._remotes.pop().aclose(grace=0)
+        finally:
+            if self._host is not None:
+                await self._host.stop_async()
 
     async def _control_endpoint(self) -> str:
         if not self._direct:

@@ -11,7 +11,7 @@ import pytest
 from flyteasync import CallOptions, FlyteRemote, RetryPolicy
 from flyteasync.errors import FlyteSystemUnavailableException
 from flyteasync.idl import admin
-from flyteasync.server import Fault, RelayConfig
+from flyteasync.server import Fault, Outage, RelayConfig
 from flyteasync.server.relay import Relay, RelayMode
 from flyteasync.transport import TransportName
 from tests.support.backend import Backend, remote_of
@@ -115,6 +115,21 @@ async def test_launches_whose_replies_die_with_their_connection_are_made_once_ea
     assert len(await backend.executions()) == 20
     assert backend.calls("CreateExecution") == 20
     assert backend.server.stats.duplicates == 0
+
+
+async def test_many_executions_are_launched_once_each_and_all_end_in_spite_of_all(
+    backend: Backend, relay: Relay, remote: FlyteRemote
+) -> None:
+    plan = await remote.fetch_launch_plan(name="demo.report")
+    relay.set_kill_every(0.1)
+    relay.plan([Outage(after=0.15, seconds=0.2), Outage(after=0.5, seconds=0.2, mode="stall")])
+    inputs = [{"n": n, "name": f"run {n}"} for n in range(40)]
+    async with remote.execute_many(plan, inputs, max_running=10, poll_interval=0.1) as runs:
+        ended = {run.index: run async for run in runs}
+    assert sorted(ended) == list(range(40))
+    assert not [run.error for run in ended.values() if run.error is not None]
+    assert len(await backend.executions()) == 40
+    assert relay.stats.killed > 0
 
 
 @pytest.mark.parametrize("count", [1, 6], ids=["alone", "in a chunk"])

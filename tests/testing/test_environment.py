@@ -50,6 +50,23 @@ async def test_workflows_run(environment: Environment) -> None:
     assert dict(execution.outputs) == {"o0": 42}
 
 
+async def test_a_task_is_registered_with_a_workflow_and_a_launch_plan(environment: Environment) -> None:
+    where: dict[str, Any] = {"project": build.PROJECT, "domain": build.DOMAIN}
+    for _ in range(2):
+        await environment.register("double", {"n": int}, {"o0": int}, **where)
+    remote = remote_of(environment)
+    for fetch in (remote.fetch_task, remote.fetch_workflow, remote.fetch_launch_plan):
+        execution = await remote.execute(await fetch(name="double"), {"n": 4}, wait=True)
+        assert dict(execution.outputs) == {"o0": 8}
+    with pytest.raises(FlyteInvalidInputException, match="different structure"):
+        await environment.register("double", {"n": str}, {"o0": int}, **where)
+
+
+async def test_a_registration_needs_to_know_where() -> None:
+    with pytest.raises(FlyteUsageError, match="name the project and the domain to register double in"):
+        await Environment.connect("localhost:1").register("double")
+
+
 async def test_faults_are_set_and_counted(environment: Environment) -> None:
     remote = remote_of(environment)
     await environment.set_faults([Fault(method="GetVersion", status=Status.INTERNAL)])

@@ -46,14 +46,14 @@ async def looked_at(execution: AioExecution) -> AioExecution:
 def node_facade_of(node: AioNode) -> FlyteNodeExecution:
     """A node as the facade shows it: the same state under the facade's class."""
     shown = object.__new__(FlyteNodeExecution)
-    shown.__dict__.update(vars(node))
+    vars(shown).update(vars(node))
     return shown
 
 
 def task_facade_of(task: AioTask) -> FlyteTaskExecution:
     """An attempt as the facade shows it: the same state under the facade's class."""
     shown = object.__new__(FlyteTaskExecution)
-    shown.__dict__.update(vars(task))
+    vars(shown).update(vars(task))
     return shown
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from ..entities import (
@@ -119,4 +119,14 @@ def _interface_of_array(array: core.ArrayNode, inner: TypedInterface | None) -> 
     """flytekit registers the tasks of arrays with the types of the whole; launch plans have those of an element."""
     if inner is None or not array.is_original_sub_node_interface:
         return inner
+    if array.min_successes is not None or array.min_success_ratio is not None:
+        outputs = {name: _or_none(variable) for name, variable in inner.outputs.items()}
+        inner = TypedInterface(inner.inputs, outputs)
     return inner.transform_interface_to_list(array.bound_inputs, ())
+
+
+def _or_none(variable: core.Variable) -> core.Variable:
+    """What an element gives that may fail: lists have none in place of what is missing."""
+    nothing = core.LiteralType(simple=core.SimpleType.NONE)
+    variants = [kind for kind in (variable.type, nothing) if kind is not None]
+    return replace(variable, type=core.LiteralType(union_type=core.UnionType(variants=variants)))

@@ -1,144 +1,67 @@
-"""A thousand syncs in one loop: nothing is mixed up, and nothing stays behind."""
+"""A thousand syncs at once in one loop."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
-import random
-import weakref
-from collections import Counter
-from collections.abc import AsyncGenerator
+import tracemalloc
 
 import pytest
 
-from flyteasync import FlyteRemote, FlyteWorkflowExecution, LiteralsResolver, codec
-from flyteasync.codec import Message
-from flyteasync.executions import FlyteNodeExecution, FlyteTaskExecution
-from flyteasync.idl import admin, core
-from tests.server.build import execution_id, identifier, literal
-from tests.support.backend import remote_of
+from flyteasync import FlyteNodeExecution, FlyteRemote, FlyteWorkflowExecution
+from flyteasync.literals import LiteralsResolver
+from tests.support.backend import Backend
 from tests.support.loop import settle
-from tests.support.wire import Call, Wire
 
-SYNCS = 1000
-TREES = 100
-NODES = ("n0", "n1", "n2")
-KINDS: tuple[type, ...] = (
-    FlyteWorkflowExecution,
-    FlyteNodeExecution,
-    FlyteTaskExecution,
-    LiteralsResolver,
-    Message,
-    asyncio.Task,
-)
+SYNCS, LAUNCHED = 1000, 10
 
 
-def named(**values: str) -> core.LiteralMap:
-    return core.LiteralMap(literals={name: literal(value) for name, value in values.items()})
+async def launched(backend: Backend) -> list[str]:
+    plan = await backend.remote.fetch_launch_plan(name="flaky")
+    executions = [await backend.remote.execute(plan, {"key": f"k{index}", "failures": 0}) for index in range(LAUNCHED)]
+    await asyncio.gather(*(execution.wait() for execution in executions))
+    return [execution.id.name for execution in executions]
 
 
-def node(execution: core.WorkflowExecutionIdentifier, name: str) -> admin.NodeExecution:
-    return admin.NodeExecution(
-        id=core.NodeExecutionIdentifier(node_id=name, execution_id=execution),
-        closure=admin.NodeExecutionClosure(phase=core.NodeExecutionPhase.SUCCEEDED),
-        metadata=admin.NodeExecutionMetaData(spec_node_id=name),
-    )
+async def sync(remote: FlyteRemote, name: str, index: int) -> None:
+    execution = await remote.execution(name).sync(sync_nodes=True)
+    expected, node = f"k{index % LAUNCHED}", execution.node_executions["n0"]
+    assert execution.inputs["key"] == node.inputs["key"] == expected
+    assert execution.outputs == node.outputs == node.task_executions[0].outputs == {"o0": expected}
 
 
-def attempt(node_id: core.NodeExecutionIdentifier) -> admin.TaskExecution:
-    task = identifier("t", core.ResourceType.TASK)
-    return admin.TaskExecution(
-        id=core.TaskExecutionIdentifier(task_id=task, node_execution_id=node_id),
-        closure=admin.TaskExecutionClosure(phase=core.TaskExecutionPhase.SUCCEEDED),
-    )
+async def sync_all(remote: FlyteRemote, names: list[str]) -> None:
+    await asyncio.gather(*(sync(remote, names[index % LAUNCHED], index) for index in range(SYNCS)))
 
 
-def reply(call: Call) -> Message:
-    """What a server answers on which every execution, node and attempt has outputs with its own name."""
-    match call.request:
-        case admin.WorkflowExecutionGetRequest(id=execution):
-            closure = admin.ExecutionClosure(phase=core.WorkflowExecutionPhase.SUCCEEDED)
-            return admin.Execution(id=execution, closure=closure)
-        case admin.WorkflowExecutionGetDataRequest(id=execution) if execution is not None:
-            values = named(name=execution.name)
-            return admin.WorkflowExecutionGetDataResponse(full_inputs=values, full_outputs=values)
-        case admin.NodeExecutionListRequest(workflow_execution_id=execution) if execution is not None:
-            return admin.NodeExecutionList(node_executions=[node(execution, name) for name in NODES])
-        case admin.NodeExecutionGetDataRequest(id=node_id) if node_id is not None and node_id.execution_id is not None:
-            values = named(name=node_id.execution_id.name, node=node_id.node_id)
-            return admin.NodeExecutionGetDataResponse(full_inputs=values, full_outputs=values)
-        case admin.TaskExecutionListRequest(node_execution_id=node_id) if node_id is not None:
-            return admin.TaskExecutionList(task_executions=[attempt(node_id)])
-        case admin.TaskExecutionGetDataRequest(id=task_id) if task_id is not None:
-            node_id = task_id.node_execution_id
-            assert node_id is not None
-            assert node_id.execution_id is not None
-            values = named(name=node_id.execution_id.name, task=node_id.node_id)
-            return admin.TaskExecutionGetDataResponse(full_inputs=values, full_outputs=values)
-        case request:
-            raise AssertionError(f"nobody should ask {request}")
-
-
-async def answer(call: Call) -> bytes:
-    """Answer out of turn."""
-    payload = codec.encode(reply(call))
-    for _ in range(random.randrange(4)):
-        await asyncio.sleep(0)
-    return payload
-
-
-@pytest.fixture
-async def remote() -> AsyncGenerator[FlyteRemote]:
-    async with Wire(answer) as wire, remote_of(wire.endpoint) as made:
-        yield made
-
-
-def alive() -> Counter[str]:
-    """How many objects there are of each kind that a sync makes, by class."""
+async def alive() -> int:
+    """Objects that syncs make, and that nobody has let go of."""
+    await settle()
     gc.collect()
-    return Counter(type(one).__name__ for one in gc.get_objects() if isinstance(one, KINDS))
+    kinds = (FlyteWorkflowExecution, FlyteNodeExecution, LiteralsResolver, asyncio.Task)
+    return sum(isinstance(one, kinds) for one in gc.get_objects())
 
 
-def check(execution: FlyteWorkflowExecution, name: str, *, nodes: bool) -> None:
-    assert execution.id == execution_id(name)
-    assert execution.is_successful
-    assert execution.inputs == execution.outputs == {"name": name}
-    assert set(execution.node_executions) == (set(NODES) if nodes else set())
-    for node_id, found in execution.node_executions.items():
-        assert found.id == core.NodeExecutionIdentifier(node_id=node_id, execution_id=execution.id)
-        assert found.inputs == found.outputs == {"name": name, "node": node_id}
-        (task,) = found.task_executions
-        assert task.id.node_execution_id == found.id
-        assert task.inputs == task.outputs == {"name": name, "task": node_id}
+async def test_a_thousand_syncs_at_once_mix_up_nothing_and_leave_nothing(backend: Backend) -> None:
+    names = await launched(backend)
+    await sync(backend.remote, names[0], 0)
+    before = await alive()
+    await sync_all(backend.remote, names)
+    assert await alive() == before
+    assert backend.calls("GetWorkflow") == 1
 
 
-@pytest.mark.parametrize(("count", "nodes"), [(SYNCS, False), (TREES, True)], ids=["executions", "trees"])
-async def test_concurrent_syncs_mix_up_nothing_and_leave_nothing(remote: FlyteRemote, count: int, nodes: bool) -> None:
-    async def sync(name: str) -> FlyteWorkflowExecution:
-        return await remote.execution(name).sync(sync_nodes=nodes)
-
-    names = [f"e{index}" for index in range(count)]
-    check(await sync("first"), "first", nodes=nodes)
-    await settle()
-    before = alive()
-    executions = await asyncio.gather(*map(sync, names))
-    for index, name in enumerate(names):
-        check(executions[index], name, nodes=nodes)
-    assert (alive() - before)["FlyteWorkflowExecution"] == count
-    gone = [weakref.ref(execution) for execution in executions]
-    del executions
-    await settle()
-    assert not any(reference() for reference in gone)
-    assert alive() - before == Counter(), "what stays behind, by class"
-
-
-async def test_concurrent_syncs_of_one_execution_leave_one_snapshot(remote: FlyteRemote) -> None:
-    execution = remote.execution("e")
-    await execution.sync(sync_nodes=True)
-    check(await execution.sync(), "e", nodes=True)
-    await settle()
-    before = alive()
-    await asyncio.gather(*(execution.sync() for _ in range(SYNCS)))
-    check(execution, "e", nodes=True)
-    await settle()
-    assert alive() - before == Counter(), "what stays behind, by class"
+@pytest.mark.long
+async def test_memory_returns_to_where_it_was_after_a_thousand_syncs(backend: Backend) -> None:
+    names = await launched(backend)
+    tracemalloc.start()
+    try:
+        await sync_all(backend.remote, names)
+        gc.collect()
+        before, _ = tracemalloc.get_traced_memory()
+        await sync_all(backend.remote, names)
+        gc.collect()
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < 256 * 1024

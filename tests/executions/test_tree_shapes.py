@@ -231,6 +231,21 @@ async def test_the_elements_of_an_array_of_a_task_of_one_element_are_typed_as_li
     assert array.outputs == array.task_executions[0].outputs == {"o0": [2, 3]}
 
 
+async def test_an_array_some_of_whose_elements_failed_has_none_for_them() -> None:
+    def odd(x: int) -> int:
+        if x % 2 == 0:
+            raise ValueError("even")
+        return x
+
+    async with serving({"odd": odd}) as engine:
+        inner = node("inner", "odd", {"x": promise("xs")})
+        half = {"is_original_sub_node_interface": True, "min_success_ratio": 0.5}
+        nodes = [array_node("n0", inner, {"x": promise("xs")}, **half)]
+        execution = await engine.run(nodes, {"xs": [1, 2, 3]}, tasks=[task("odd", {"x": int}, INT)])
+        array = execution.node_executions["n0"]
+        assert array.outputs == array.task_executions[0].outputs == {"o0": [1, None, 3]}
+
+
 async def test_below_an_array_of_a_launch_plan_are_its_elements_with_their_executions(engine: Engine) -> None:
     inner = launch_plan_node("inner", "inner", {"x": promise("xs")})
     nodes = [array_node("n0", inner, {"x": promise("xs")}, is_original_sub_node_interface=True)]

@@ -6,7 +6,6 @@ import asyncio
 import functools
 import typing
 import warnings
-from collections import OrderedDict
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from flyteasync import codec
 from flyteasync.idl import admin, core, methods
 from flyteasync.server import Server, ServerConfig
 from tests.server.build import execution_id, literal
@@ -37,16 +35,10 @@ with warnings.catch_warnings():
         wait_for_input,
         workflow,
     )
-    from flytekit.configuration import ImageConfig, SerializationSettings
-    from flytekit.core.context_manager import ExecutionState, FlyteContextManager
-    from flytekit.core.type_engine import TypeEngine
-    from flytekit.models.literals import LiteralMap
-    from flytekit.tools.translator import get_serializable
     from flytekit.types.error import FlyteError
 
-SETTINGS = SerializationSettings(
-    project="flytesnacks", domain="development", version="v1", image_config=ImageConfig.auto(img_name="image:v1")
-)
+    from tests.flytekit.compiled import generated, register
+
 MODULE = __name__
 
 
@@ -155,15 +147,7 @@ def attributes(d: typing.Dict[str, typing.List[int]], a: int) -> int:  # noqa: U
 
 
 def generate(n: int) -> core.DynamicJobSpec:
-    """What flytekit's own container writes for a dynamic task."""
-    context = FlyteContextManager.current_context()
-    state = context.execution_state.with_params(mode=ExecutionState.Mode.TASK_EXECUTION)
-    builder = context.with_serialization_settings(SETTINGS).with_execution_state(state)
-    with FlyteContextManager.with_context(builder) as inner:
-        kind = fan_out.interface.inputs["n"].type
-        inputs = LiteralMap({"n": TypeEngine.to_literal(inner, n, int, kind)})
-        spec = fan_out.dispatch_execute(inner, inputs)
-    return codec.decode(core.DynamicJobSpec, spec.to_flyte_idl().SerializeToString())
+    return generated(fan_out, n=n)
 
 
 def fail(a: int) -> int:
@@ -189,41 +173,6 @@ async def client() -> AsyncGenerator[Client]:
     yield client
     await client.aclose()
     await server.stop()
-
-
-async def register(client: Client, entity: Any) -> core.Identifier:
-    """Register a workflow with all that it needs and its default launch plan."""
-    serialized: OrderedDict[Any, Any] = OrderedDict()
-    get_serializable(serialized, SETTINGS, entity)
-    plan = LaunchPlan.get_default_launch_plan(FlyteContextManager.current_context(), entity)
-    get_serializable(serialized, SETTINGS, plan)
-    for spec in serialized.values():
-        data = spec.to_flyte_idl().SerializeToString() if hasattr(spec, "to_flyte_idl") else b""
-        match type(spec).__name__:
-            case "TaskSpec":
-                task_spec = codec.decode(admin.TaskSpec, data)
-                request: Any = admin.TaskCreateRequest(id=task_spec.template.id, spec=task_spec)
-                method: Any = methods.CREATE_TASK
-            case "WorkflowSpec":
-                workflow_spec = codec.decode(admin.WorkflowSpec, data)
-                request = admin.WorkflowCreateRequest(id=workflow_spec.template.id, spec=workflow_spec)
-                method = methods.CREATE_WORKFLOW
-            case "LaunchPlan":
-                found = codec.decode(admin.LaunchPlan, data)
-                request, method = (
-                    admin.LaunchPlanCreateRequest(id=found.id, spec=found.spec),
-                    methods.CREATE_LAUNCH_PLAN,
-                )
-            case _:
-                continue
-        await client.raw(method.path, codec.encode(request))
-    return core.Identifier(
-        resource_type=core.ResourceType.LAUNCH_PLAN,
-        project="flytesnacks",
-        domain="development",
-        name=plan.name,
-        version="v1",
-    )
 
 
 async def run(client: Client, entity: Any, **inputs: Any) -> tuple[admin.Execution, dict[str, Any]]:

@@ -98,6 +98,7 @@ class FlyteError(Exception):
         retryable: whether the same call may succeed later without a change.
         http_status: what a web service may answer with on this error.
         details: the messages that the server attached to its status.
+        retry_after: seconds to wait before trying again; None if nothing is known.
     """
 
     default_code: ClassVar[str] = "Unknown"
@@ -114,6 +115,7 @@ class FlyteError(Exception):
         error_code: str | None = None,
         retryable: bool | None = None,
         details: tuple[Any, ...] = (),
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
         self.method = method
@@ -122,6 +124,7 @@ class FlyteError(Exception):
         self.error_code = error_code or self.default_code
         self.retryable = self.default_retryable if retryable is None else retryable
         self.details = details
+        self.retry_after = retry_after
 
     def __str__(self) -> str:
         return str(self.args[0]) if self.args else ""

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import logging
 import math
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
@@ -37,7 +37,7 @@ from .state import WorkflowExecutionState
 if TYPE_CHECKING:
     from ..literals import LiteralsResolver
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("flyteasync.executions")
 
 TERMINATE_LIMIT = 5.0
 """Seconds that a cancelled task spends on having its execution aborted."""
@@ -368,10 +368,9 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
             )
         return snapshot.execution
 
-    async def _finished(self, deadline: Deadline, ceiling: float | None) -> admin.Execution:
-        return await self._context.watcher.wait(
-            self._name, deadline=deadline, ceiling=ceiling, known=self.snapshot.existing
-        )
+    def _finished(self, deadline: Deadline, ceiling: float | None) -> Awaitable[admin.Execution]:
+        # No coroutine of its own: of those that wait, there may be many.
+        return self._context.watcher.wait(self._name, deadline=deadline, ceiling=ceiling, known=self.snapshot.existing)
 
     async def _load_in_time(
         self, execution: admin.Execution, ordinal: int, deadline: Deadline, limit: float | None, *, nodes: bool

@@ -3,9 +3,9 @@
 Most programs convert values long after they are imported, so names are imported when they are first asked for.
 """
 
-import importlib
 from typing import TYPE_CHECKING
 
+from ..on_demand import on_demand
 from .store import Access, Item, Store
 
 if TYPE_CHECKING:
@@ -73,14 +73,4 @@ __all__ = [
     "type_text",
 ]
 
-
-def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(importlib.import_module(f".{home}", __name__), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = on_demand(__name__, _HOMES)

@@ -31,7 +31,7 @@ class Writer:
 
     def strictly(self) -> Writer:
         """The same writer, accepting exact types only."""
-        return replace(self, strict=True)
+        return self if self.strict else replace(self, strict=True)
 
     def literal(self, value: Any, expected: core.LiteralType, hint: Any, name: str) -> core.Literal:
         """The literal of a value; a literal is taken as it is."""

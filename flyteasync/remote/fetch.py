@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ..entities import FlyteLaunchPlan, FlyteTask, FlyteWorkflow
+from functools import partial
+
+from ..entities import EntityKey, FlyteLaunchPlan, FlyteTask, FlyteWorkflow
 from ..errors import FlyteEntityNotExistException, FlyteInvalidInputException, FlyteSystemException
 from ..idl import admin, core
 from .base import RemoteBase
@@ -71,17 +73,23 @@ class Fetching(RemoteBase):
         Costs one GetLaunchPlan, after one ListLaunchPlans if no version is given. Arguments and errors as `fetch_task`.
         """
         wanted = await self._identify(core.ResourceType.LAUNCH_PLAN, project, domain, name, version)
-        return await self._launch_plan(wanted)
+        return await self.launch_plan_of(wanted)
 
-    async def _launch_plan(self, wanted: core.Identifier) -> FlyteLaunchPlan:
+    async def launch_plan_of(self, wanted: core.Identifier) -> FlyteLaunchPlan:
+        """The launch plan of a full identifier; costs one GetLaunchPlan the first time, however many ask at once."""
         plans = self._connection.plans
         plan = plans.get(wanted)
-        if plan is None:
-            model = await self.admin.get_launch_plan(admin.ObjectGetRequest(id=wanted))
-            if model.spec is None:
-                raise FlyteSystemException(f"the server shows launch plan {wanted.name} without its spec")
-            plan = FlyteLaunchPlan.promote_from_model(model.id or wanted, model.spec, closure=model.closure)
-            plans.put(plan)
+        if plan is not None:
+            return plan
+        # Who may see a plan depends on the token, and how long to wait for it on the time limits.
+        return await plans.flights.do((EntityKey.of(wanted), self._options), partial(self._ask_launch_plan, wanted))
+
+    async def _ask_launch_plan(self, wanted: core.Identifier) -> FlyteLaunchPlan:
+        model = await self.admin.get_launch_plan(admin.ObjectGetRequest(id=wanted))
+        if model.spec is None:
+            raise FlyteSystemException(f"the server shows launch plan {wanted.name} without its spec")
+        plan = FlyteLaunchPlan.promote_from_model(model.id or wanted, model.spec, closure=model.closure)
+        self._connection.plans.put(plan)
         return plan
 
     async def _identify(

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import anyio
+from anyio.abc import TaskGroup
 
 from ..deadline import NEVER, Deadline
-from ..entities import FlyteLaunchPlan, FlyteTask, FlyteWorkflow
-from ..errors import FlyteError, FlyteInvalidInputException, FlyteNotLaunched, FlyteUsageError
+from ..errors import FlyteError, FlyteNotLaunched, FlyteSystemException, FlyteUsageError
 from ..executions import FlyteWorkflowExecution
-from ..executions.concurrent import first_of
+from ..idl import admin
+from ..watcher import Name
 from .completions import Completions, Outcome
+from .creation import execution_of
+from .items import Inputs, Item, Names, items_of
+from .launcher import Launcher
+from .lookup import Lookup
 
 if TYPE_CHECKING:
     from .launch import Launching
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("flyteasync.launch")
 
 LAUNCHES_PER_SECOND = 80.0
 """Launches a second unless told otherwise; flyteadmin hands at most 100 a second to Kubernetes, and queues the rest."""
@@ -35,13 +41,12 @@ LAUNCH_LIMIT = 5.0
 EXIT_LIMIT = 30.0
 """Seconds that leaving a block spends on terminating executions."""
 
-Inputs = Iterable[Mapping[str, Any]] | AsyncIterable[Mapping[str, Any]]
-
 
 @dataclass(frozen=True)
 class RunSettings:
     """The settings of `execute_many`, checked; see there."""
 
+    prefix: str | None
     max_running: int | None
     max_launching: int
     max_launch_rate: float | None
@@ -74,13 +79,13 @@ class Runs:
     def __init__(
         self,
         remote: Launching,
-        entity: FlyteLaunchPlan | FlyteWorkflow | FlyteTask,
+        launcher: Callable[[], Awaitable[Launcher]],
         inputs: Inputs,
-        names: list[str] | None,
+        names: Names | None,
         settings: RunSettings,
     ) -> None:
         self._remote = remote
-        self._entity = entity
+        self._make_launcher = launcher
         self._inputs = inputs
         self._names = names
         self._settings = settings
@@ -89,6 +94,9 @@ class Runs:
         self._room = None if settings.max_running is None else asyncio.Semaphore(settings.max_running)
         self._queue: Completions | None = None
         self._driver: asyncio.Task[None] | None = None
+        self._under_way = 0
+        self._landed = asyncio.Event()
+        self._landed.set()
         self._stopped = False
         self._deadline = NEVER
 
@@ -114,7 +122,8 @@ class Runs:
         queue, driver = self._entered()
         self.stop()
         if self._settings.terminate_on_exit:
-            await self._launches_ended()
+            with anyio.move_on_after(LAUNCH_LIMIT, shield=True):
+                await self._landed.wait()  # so that it is known what there is to terminate
         driver.cancel()
         left = queue.unfinished
         with anyio.CancelScope(shield=True):
@@ -155,63 +164,76 @@ class Runs:
 
     async def _drive(self, queue: Completions) -> None:
         """Take inputs as there is room for them, and launch."""
-        count, failure = 0, None
+        driver, failure = None, None
         try:
+            driver = _Driver(self._remote, await self._make_launcher(), self._settings.prefix, queue)
             async with anyio.create_task_group() as group:
                 try:
-                    async for inputs in _each(self._inputs):
-                        name = self._name(count)
-                        launch = await self._may_launch()
-                        if launch:
-                            group.start_soon(self._launch, queue, count, name, inputs)
-                        else:
-                            queue.put(_not_launched(count, name))
-                        count += 1
-                        if not launch and not isinstance(self._inputs, Sequence):
-                            break  # a sequence is accounted for to its end; what else there is, nobody knows
+                    await self._take(driver, group)
                 except Exception as error:  # noqa: BLE001 - the inputs' own; what was launched is awaited first
                     failure = error
-        except ExceptionGroup as failures:
-            failure = first_of(failures)
         finally:
-            queue.end(count)
+            queue.end(0 if driver is None else driver.taken)
         if failure is not None:
             raise failure
 
-    async def _may_launch(self) -> bool:
-        """Wait for room, a place and the pace; False if launching was stopped meanwhile."""
-        if self._stopped:
-            return False
-        if self._room is not None:
-            await self._room.acquire()
-        await self._launching.acquire()
-        await self._pace.wait()
-        if not self._stopped:
-            return True
-        self._launching.release()
-        return False
+    async def _take(self, driver: _Driver, group: TaskGroup) -> None:
+        async with aclosing(items_of(self._inputs, self._names)) as batches:
+            async for batch in batches:
+                driver.expect(batch)
+                for item in batch:
+                    driver.taken += 1
+                    await self._begin(item, driver, group)
+                if self._stopped and not isinstance(self._inputs, Sequence):
+                    return  # a sequence is accounted for to its end; what else there is, nobody knows
 
-    async def _launch(self, queue: Completions, index: int, name: str | None, inputs: Mapping[str, Any]) -> None:
+    async def _begin(self, item: Item, driver: _Driver, group: TaskGroup) -> None:
+        """Begin to launch an item as soon as there is room, a place and time for it; not after a stop."""
+        if not self._stopped and self._room is not None:
+            await self._room.acquire()
+        if self._stopped:
+            driver.queue.put(_not_launched(item))
+            return
         try:
-            execution = await self._remote.execute(self._entity, inputs, execution_name=name)
-            queue.add(index, execution)
+            taken = await driver.find(item)
         except FlyteError as error:
-            queue.put(Outcome(index, name or "", error=error))
+            driver.queue.put(Outcome(item.index, item.name or "", error=error))
+            return
+        await self._launching.acquire()
+        if taken is None:
+            await self._pace.wait()
+        if self._stopped:
+            self._launching.release()
+            driver.queue.put(_not_launched(item))
+            return
+        self._under_way += 1
+        self._landed.clear()
+        group.start_soon(self._launch, item, taken, driver)
+
+    async def _launch(self, item: Item, taken: admin.Execution | None, driver: _Driver) -> None:
+        try:
+            await driver.launch(item, taken)
+        except Exception as error:  # noqa: BLE001 # values of callers run code of callers; the others go on
+            driver.queue.put(Outcome(item.index, item.name or "", error=_ours(error, item)))
         finally:
             self._launching.release()
+            self._under_way -= 1
+            if not self._under_way:
+                self._landed.set()
 
-    def _name(self, index: int) -> str | None:
-        if self._names is None:
-            return None
-        if index >= len(self._names):
-            raise FlyteInvalidInputException(f"there are {len(self._names)} names, and more inputs")
-        return self._names[index]
+    async def halt(self) -> list[FlyteWorkflowExecution]:
+        """Stop launching, and tell what runs: `stop`, with launches under way brought to their end.
 
-    async def _launches_ended(self) -> None:
-        """Let launches under way end, so that it is known what there is to terminate."""
-        with anyio.move_on_after(LAUNCH_LIMIT, shield=True):
-            for _ in range(self._settings.max_launching):
-                await self._launching.acquire()
+        Takes as long as the server needs to answer them, and 5 seconds at the most.
+
+        Returns:
+            The executions that were launched and have no outcome yet.
+        """
+        queue, _ = self._entered()
+        self.stop()
+        with anyio.move_on_after(LAUNCH_LIMIT):
+            await self._landed.wait()
+        return queue.unfinished
 
     async def _terminate(self, executions: list[FlyteWorkflowExecution]) -> None:
         places = anyio.Semaphore(TERMINATING)
@@ -221,22 +243,63 @@ class Runs:
                 try:
                     await execution.terminate("left by execute_many")
                 except FlyteError as error:
-                    logger.warning("execution %s could not be terminated: %s", execution.id.name, error)
+                    logger.warning(
+                        "execution %s could not be terminated: %s",
+                        execution.id.name,
+                        error,
+                        extra=execution_of(Name.of(execution.id)),
+                    )
 
         async with anyio.create_task_group() as group:
             for execution in executions:
                 group.start_soon(one, execution)
 
 
-async def _each(inputs: Inputs) -> AsyncIterator[Mapping[str, Any]]:
-    if isinstance(inputs, AsyncIterable):
-        async for item in inputs:
-            yield item
-        return
-    for item in inputs:
-        yield item
+class _Driver:
+    """Launches or adopts items; what it needs is there only once the block is entered."""
+
+    def __init__(self, remote: Launching, launcher: Launcher, prefix: str | None, queue: Completions) -> None:
+        self.queue = queue
+        self.taken = 0
+        self._launcher = launcher
+        self._prefix = prefix
+        self._lookup = Lookup(remote.admin, launcher.project, launcher.domain)
+
+    def expect(self, batch: Sequence[Item]) -> None:
+        """Tell which items come next."""
+        self._lookup.expect(item.name for item in batch if item.name is not None and item.error is None)
+
+    async def find(self, item: Item) -> admin.Execution | None:
+        """The execution that has the item's name already.
+
+        Raises:
+            FlyteError: the server could not be asked, or the name is not one.
+        """
+        if item.error is not None:
+            raise item.error
+        return None if item.name is None else await self._lookup.find(item.name)
+
+    async def launch(self, item: Item, taken: admin.Execution | None) -> None:
+        """Launch an item, or take the execution that there is, and wait for it."""
+        if item.name is None:
+            execution = await self._launcher.launch(item.inputs, self._prefix)
+        elif taken is not None:
+            execution = await self._launcher.adopt(item.inputs, item.name, taken)
+        else:
+            execution = await self._launcher.launch_absent(item.inputs, item.name)
+        self.queue.add(item.index, execution)
 
 
-def _not_launched(index: int, name: str | None) -> Outcome:
-    error = FlyteNotLaunched(f"input {index} was not launched: launching was stopped", identifier=name)
-    return Outcome(index, name or "", error=error)
+def _not_launched(item: Item) -> Outcome:
+    error = FlyteNotLaunched(f"input {item.index} was not launched: launching was stopped", identifier=item.name)
+    return Outcome(item.index, item.name or "", error=error)
+
+
+def _ours(error: Exception, item: Item) -> FlyteError:
+    """The error as one of the package's."""
+    if isinstance(error, FlyteError):
+        return error
+    logger.error("input %d could not be launched", item.index, exc_info=error)
+    ours = FlyteSystemException(f"input {item.index} could not be launched: {error!r}", identifier=item.name)
+    ours.__cause__ = error
+    return ours

@@ -18,7 +18,7 @@ from .blocking import blocking
 from .executions import FlyteWorkflowExecution, facade_of, looked_at
 from .portal import portal
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("flyteasync.sync")
 
 
 async def fetch_execution(

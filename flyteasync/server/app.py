@@ -39,6 +39,9 @@ _CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
 _NOT_REGISTERED = ("AuthMetadataService", "IdentityService")
 """Services that flyteadmin does not have unless it runs with authentication."""
 
+CALLS_END_WITHIN: Final = 1.0
+"""Seconds that calls which were cut off are given to end when the server stops."""
+
 ServicerContext = grpc.aio.ServicerContext[bytes, bytes]
 
 
@@ -78,6 +81,7 @@ class Server:
         self._engine: Engine | None = None
         self._web: Web | None = None
         self._routes: Mapping[str, Route] = {}
+        self._calls: set[asyncio.Task[Any]] = set()
         self._stopping = asyncio.Event()
         for project in self.config.projects:
             if self.store.projects.get(project) is None:
@@ -114,7 +118,7 @@ class Server:
                 ("grpc.max_send_message_length", -1),
             ]
         )
-        server.add_generic_rpc_handlers((_Dispatcher(self._call, control),))
+        server.add_generic_rpc_handlers((_Dispatcher(self._call, control, self._calls),))
         try:
             port = server.add_insecure_port(f"{config.host}:{config.port}")
         except RuntimeError:
@@ -136,6 +140,9 @@ class Server:
         self._stopping.set()
         if self._server is not None:
             await self._server.stop(grace)
+            if self._calls:
+                # gRPC does not wait for them, and who closes the loop now would leave them behind.
+                await asyncio.wait(self._calls, timeout=CALLS_END_WITHIN)
         if self._web is not None:
             await self._web.stop()
         if self._engine is not None:
@@ -249,11 +256,14 @@ def _not_there(path: str) -> FlyteError:
 
 
 class _Dispatcher(grpc.GenericRpcHandler):
-    """Finds what answers a path."""
+    """Finds what answers a path, and keeps the tasks of the calls that are in flight."""
 
-    def __init__(self, call: Callable[[str, bytes], Awaitable[bytes]], control: Control) -> None:
+    def __init__(
+        self, call: Callable[[str, bytes], Awaitable[bytes]], control: Control, calls: set[asyncio.Task[Any]]
+    ) -> None:
         self._call = call
         self._control = control
+        self._calls = calls
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
         """The handler of a path, or None, which gRPC answers with UNIMPLEMENTED."""
@@ -268,6 +278,7 @@ class _Dispatcher(grpc.GenericRpcHandler):
             return None
 
         async def behaviour(payload: bytes, context: ServicerContext) -> bytes:
+            self._remember(asyncio.current_task())
             try:
                 return await handle(path, payload)
             except FlyteError as error:
@@ -276,6 +287,11 @@ class _Dispatcher(grpc.GenericRpcHandler):
             raise AssertionError("abort never returns")
 
         return cast("Any", grpc.unary_unary_rpc_method_handler)(behaviour)
+
+    def _remember(self, task: asyncio.Task[Any] | None) -> None:
+        assert task is not None, "gRPC runs every call in a task of its own"
+        self._calls.add(task)
+        task.add_done_callback(self._calls.discard)
 
 
 def _immediate(answer: Callable[[str, bytes], bytes]) -> Callable[[str, bytes], Awaitable[bytes]]:

@@ -23,6 +23,7 @@ from flyteasync.server.failures import MAX_MESSAGE_BYTES, invalid, shorten
 from tests.server.build import execution, execution_id, identifier, task
 from tests.server.client import Client, RpcFailed
 from tests.server.conftest import Connect
+from tests.support.backend import remote_of
 from tests.support.loop import settle
 
 IMPLEMENTED = {
@@ -358,3 +359,21 @@ async def test_what_needs_a_relay_says_so(connect: Connect, method: str, payload
         await client.control(method, payload)
     assert caught.value.status == Status.FAILED_PRECONDITION
     assert caught.value.text.startswith("this server has no relay")
+
+
+async def test_connections_that_calls_came_over_are_counted(connect: Connect) -> None:
+    client = await connect()
+    for transport in ("grpc_aio", "grpclib"):
+        async with remote_of(client.endpoint, transport=transport) as remote:
+            await remote.ping()
+            await remote.ping()
+    assert (await client.control("GetStats", {"reset": True}))["connections"] == 2
+    assert (await client.control("GetStats"))["connections"] == 0
+
+
+@pytest.mark.parametrize("relay", [None, RelayConfig()], ids=["directly", "through a relay"])
+async def test_a_server_listens_on_version_6_of_the_protocol_too(connect: Connect, relay: RelayConfig | None) -> None:
+    client = await connect(host="[::1]", relay=relay)
+    assert client.endpoint.startswith("[::1]:")
+    async with remote_of(client.endpoint) as remote:
+        assert (await remote.ping()).version

@@ -1,12 +1,15 @@
-"""The tasks and the workflow that the benchmarks launch."""
+"""The tasks and workflows that the benchmarks launch."""
 
 import asyncio
 import time
+from typing import Any
 
-from flyteasync.idl import admin, core
+from flyteasync.idl import admin, core, methods
 from flyteasync.literals import literal_type, to_literal
 
-TASK = "bench.until"
+TASK, FAILING = "bench.until", "bench.fail_at"
+NOTHING = "bench.nothing"
+CHAIN = "bench.chain"
 DOUBLE = "bench.double"
 WIDE = "bench.wide"
 
@@ -17,17 +20,28 @@ async def until(when: float) -> float:
     return when
 
 
+async def nothing(a: int) -> int:
+    """No work at all."""
+    return a
+
+
 async def double(x: int) -> int:
     """Twice a number."""
     return 2 * x
 
 
-HANDLERS = {TASK: until, DOUBLE: double}
+async def fail_at(when: float) -> float:
+    """Fail at a point of Unix time, with more text than lists show."""
+    await until(when)
+    raise ValueError("it was meant to fail, and says so at length: " + "abcdefghij" * 20)
 
 
-def registration(project: str, domain: str) -> admin.TaskCreateRequest:
-    """The request that registers the task which ends at a given time."""
-    return _task(_identifier(core.ResourceType.TASK, project, domain, TASK), "when", float)
+HANDLERS = {TASK: until, FAILING: fail_at, DOUBLE: double}
+
+
+def registration(project: str, domain: str, name: str = TASK) -> admin.TaskCreateRequest:
+    """The request that registers a task which ends or fails at a given time."""
+    return _task(_identifier(core.ResourceType.TASK, project, domain, name), "when", float)
 
 
 def double_registration(project: str, domain: str) -> admin.TaskCreateRequest:
@@ -73,10 +87,60 @@ def _task(identifier: core.Identifier, argument: str, number_type: type) -> admi
     template = core.TaskTemplate(
         id=identifier,
         type="python-task",
-        metadata=core.TaskMetadata(runtime=core.RuntimeMetadata(version="1", flavor="python")),
+        metadata=core.TaskMetadata(
+            runtime=core.RuntimeMetadata(version="1", flavor="python"), retries=core.RetryStrategy()
+        ),
         interface=core.TypedInterface(
             inputs=core.VariableMap(variables={argument: number}), outputs=core.VariableMap(variables={"o0": number})
         ),
         container=core.Container(image="none", args=["none"]),
     )
     return admin.TaskCreateRequest(id=identifier, spec=admin.TaskSpec(template=template))
+
+
+def chain_plan(project: str, domain: str) -> core.Identifier:
+    """The launch plan that `chain` registers."""
+    return _identifier(core.ResourceType.LAUNCH_PLAN, project, domain, CHAIN)
+
+
+def chain(project: str, domain: str) -> list[tuple[methods.Method[Any, Any], Any]]:
+    """What registers a workflow of three nodes in a row that do nothing."""
+    task = _identifier(core.ResourceType.TASK, project, domain, NOTHING)
+    interface = core.TypedInterface(inputs=_whole_number("a"), outputs=_whole_number("o0"))
+    template = core.TaskTemplate(
+        id=task,
+        type="python-task",
+        metadata=core.TaskMetadata(),
+        interface=interface,
+        container=core.Container(image="none"),
+    )
+    workflow = _identifier(core.ResourceType.WORKFLOW, project, domain, CHAIN)
+    nodes = [
+        core.Node(
+            id=f"n{i}",
+            inputs=[core.Binding(var="a", binding=_promise(f"n{i - 1}", "o0") if i else _promise("", "a"))],
+            task_node=core.TaskNode(reference_id=task),
+        )
+        for i in range(3)
+    ]
+    graph = core.WorkflowTemplate(
+        id=workflow,
+        metadata=core.WorkflowMetadata(),
+        interface=interface,
+        nodes=nodes,
+        outputs=[core.Binding(var="o0", binding=_promise("n2", "o0"))],
+    )
+    plan = admin.LaunchPlanSpec(workflow_id=workflow)
+    return [
+        (methods.CREATE_TASK, admin.TaskCreateRequest(id=task, spec=admin.TaskSpec(template=template))),
+        (methods.CREATE_WORKFLOW, admin.WorkflowCreateRequest(id=workflow, spec=admin.WorkflowSpec(template=graph))),
+        (methods.CREATE_LAUNCH_PLAN, admin.LaunchPlanCreateRequest(id=chain_plan(project, domain), spec=plan)),
+    ]
+
+
+def _whole_number(name: str) -> core.VariableMap:
+    return core.VariableMap(variables={name: core.Variable(type=literal_type(int))})
+
+
+def _promise(node_id: str, var: str) -> core.BindingData:
+    return core.BindingData(promise=core.OutputReference(node_id=node_id, var=var))

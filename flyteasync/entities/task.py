@@ -13,7 +13,6 @@ from ..errors import FlyteTypeException, FlyteValueException
 from ..idl import admin, core
 from ..idl.google import protobuf
 from ..interop import MessageLike, flytekit, message_of, optional_message_of
-from ..literals import to_python
 from .base import Entity
 from .interface import TypedInterface
 
@@ -154,6 +153,8 @@ class FlyteTask(Entity):
     @property
     def custom(self) -> dict[str, Any]:
         """What the kind of task needs besides; all numbers are floats."""
+        from ..literals import to_python
+
         struct = self._template.custom
         return {} if struct is None else to_python(core.Literal(scalar=core.Scalar(generic=struct)), name="custom")
 

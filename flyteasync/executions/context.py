@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from ..idl import admin
 from ..idl.services import AdminService
 from ..literals import Access
 from ..watcher import Name, Watcher
 from .workflows import WorkflowCache
+
+AgainRequest = admin.ExecutionRelaunchRequest | admin.ExecutionRecoverRequest
+"""What has an execution run once more."""
 
 
 class Context(Protocol):
@@ -35,4 +39,8 @@ class Context(Protocol):
 
     def console_url(self, name: Name) -> str:
         """Where Flyte's console shows an execution."""
+        ...
+
+    async def launch_again(self, request: AgainRequest, execution_name: str | None = None) -> Name:
+        """Have an execution run once more, exactly once; the name of the new one."""
         ...

@@ -30,7 +30,7 @@ from ..literals.offloaded import Offloaded, find_offloaded
 from .base import Data
 from .concurrent import map_concurrently
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("flyteasync.executions")
 
 MAX_VALUES_BYTES = 256 * 1024 * 1024
 """The most bytes that inputs or outputs, or one offloaded literal, are fetched of."""

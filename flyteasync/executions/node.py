@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from typing_extensions import override
 
 from ..entities import FlyteNode, FlyteWorkflow, TypedInterface
 from ..errors import FlyteAssertion
 from ..idl import admin, core
-from ..literals import LiteralsResolver
-from .base import ABORTED_CODE, TIMED_OUT_CODE, Data, RemoteExecutionBase
+from ..interop import MessageLike, message_of
+from ..watcher import Name
+from .base import ABORTED_CODE, TIMED_OUT_CODE, Data, RemoteExecutionBase, phase_name
 from .task import FlyteTaskExecution
 
 if TYPE_CHECKING:
+    from ..literals import LiteralsResolver
     from .workflow import FlyteWorkflowExecution
 
 NodePhase = core.NodeExecutionPhase
@@ -68,15 +70,36 @@ class Below:
 class FlyteNodeExecution(RemoteExecutionBase):
     """A node of an execution, as it was when the execution's nodes were synced."""
 
-    def __init__(self, model: admin.NodeExecution, data: Data | None = None, below: Below | None = None) -> None:
-        self._model = model
+    _loading: ClassVar[str] = "`await execution.sync(sync_nodes=True)` of the whole execution"
+
+    def __init__(self, model: MessageLike, data: Data | None = None, below: Below | None = None) -> None:
+        """Describe a node.
+
+        Args:
+            model: a `flyteidl.admin.NodeExecution`: generated, of flyteidl or flytekit, or bytes.
+            data: its inputs and outputs, if they were loaded.
+            below: what it consists of, if that was read.
+
+        Raises:
+            FlyteTypeException: it is no such message.
+        """
+        self._model = message_of(admin.NodeExecution, model)
         self._data = data or Data()
         self._below = below or Below()
 
     @classmethod
-    def promote_from_model(cls, base_model: admin.NodeExecution) -> Self:
-        """The node execution that a message describes."""
+    def promote_from_model(cls, base_model: MessageLike) -> Self:
+        """The node execution that a message describes; without values, and with nothing below it.
+
+        Raises:
+            FlyteTypeException: it is no `flyteidl.admin.NodeExecution`.
+        """
         return cls(base_model)
+
+    @classmethod
+    def from_flyte_idl(cls, p: MessageLike) -> Self:
+        """The same as `promote_from_model`."""
+        return cls(p)
 
     @property
     def id(self) -> core.NodeExecutionIdentifier:
@@ -111,14 +134,25 @@ class FlyteNodeExecution(RemoteExecutionBase):
         return self._below
 
     @property
-    def interface(self) -> TypedInterface | None:
-        """The types of inputs and outputs; None if they are not known, as those of gates and branches."""
-        return self._below.interface
-
-    @property
     def workflow_executions(self) -> list[FlyteWorkflowExecution]:
         """The execution that the node launched, if it did."""
         return list(self._below.executions)
+
+    @property
+    def executions(self) -> list[RemoteExecutionBase]:
+        """What the node consists of: its task's attempts, else the nodes below it, else the execution it launched."""
+        below = self._below
+        return [*(below.tasks or tuple(below.nodes.values()) or below.executions)]
+
+    @property
+    def dynamic_workflow(self) -> FlyteWorkflow | None:
+        """The workflow that a dynamic node has made, of which `subworkflow_node_executions` are the nodes."""
+        return self._below.workflow
+
+    @property
+    def interface(self) -> TypedInterface | None:
+        """The types of inputs and outputs; None if they are not known, as those of gates and branches."""
+        return self._below.interface
 
     @property
     def subworkflow_node_executions(self) -> Mapping[str, FlyteNodeExecution]:
@@ -154,7 +188,7 @@ class FlyteNodeExecution(RemoteExecutionBase):
         self._require_done()
         if self.closure.error is not None:
             return self.closure.error
-        return _ENDS_WITHOUT_ERROR.get(NodePhase(self.closure.phase))
+        return _ENDS_WITHOUT_ERROR.get(self.closure.phase)
 
     @property
     @override
@@ -168,6 +202,7 @@ class FlyteNodeExecution(RemoteExecutionBase):
             raise FlyteAssertion(f"{self.short_string()} has no outputs: it was not run")
         return super().outputs
 
+    @override
     def to_flyte_idl(self) -> admin.NodeExecution:
         """The message."""
         return self._model
@@ -175,4 +210,8 @@ class FlyteNodeExecution(RemoteExecutionBase):
     @override
     def short_string(self) -> str:
         """Node id and phase."""
-        return f"node {self.id.node_id} ({NodePhase(self.closure.phase).name})"
+        return f"node {self.id.node_id} ({phase_name(NodePhase(self.closure.phase))})"
+
+    @override
+    def _key(self) -> Hashable:
+        return Name.of(self.id.execution_id), self.id.node_id

@@ -18,7 +18,7 @@ class Snapshot:
     """All that an execution object shows, replaced in one assignment.
 
     Attributes:
-        execution: the last message; its closure is there, if only with phase UNDEFINED.
+        execution: the last message.
         data: the values, as far as loaded.
         nodes: the node tree, by node id; empty until nodes were synced.
         nodes_ordinal: tells which sync the node tree came from.
@@ -53,6 +53,11 @@ class Snapshot:
         """Whether the phase is terminal."""
         return self.phase in TERMINAL_PHASES
 
+    @property
+    def loaded(self) -> bool:
+        """Whether all values that there are were read."""
+        return self.data.is_whole(succeeded=self.phase is Phase.SUCCEEDED)
+
 
 def merge(current: Snapshot, new: Snapshot) -> Snapshot:
     """What to show after a reply: never older than what is shown, and never back from a terminal phase.
@@ -71,4 +76,5 @@ def merge(current: Snapshot, new: Snapshot) -> Snapshot:
         newer.data.unreadable_inputs or older.data.unreadable_inputs,
     )
     tree = max(current, new, key=lambda one: one.nodes_ordinal)
-    return replace(tree, execution=execution, data=data, ordinal=newer.ordinal, existing=True)
+    workflow = tree.workflow or current.workflow or new.workflow
+    return replace(tree, execution=execution, data=data, workflow=workflow, ordinal=newer.ordinal, existing=True)

@@ -55,9 +55,18 @@ async def load_values(
     hints: Mapping[str, Any] | None,
     loader: DataLoader | None = None,
 ) -> Data:
-    """The inputs and outputs of an execution; costs one GetExecutionData."""
+    """The inputs and outputs of an execution; costs one GetExecutionData.
+
+    A refusal of these values only is no failure: it is told when they are read.
+    """
     request = admin.WorkflowExecutionGetDataRequest(id=snapshot.execution.id)
-    answer = await context.admin.get_execution_data(request)
+    try:
+        answer = await context.admin.get_execution_data(request)
+    except FlyteError as error:
+        if not concerns_one_node(error):
+            raise
+        logger.info("the values of execution %s could not be read: %s", Name.of(snapshot.execution.id), error)
+        return _with_reason(Data(), error)
     expected = Expected(
         succeeded=snapshot.phase is Phase.SUCCEEDED,
         outputs_uri=_outputs_uri(snapshot),

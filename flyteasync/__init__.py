@@ -32,10 +32,13 @@ if TYPE_CHECKING:
     from .remote import execution_name as execution_name
     from .rpc import CallOptions as CallOptions
     from .rpc import RetryPolicy as RetryPolicy
+    from .watcher import ExecutionEvent as ExecutionEvent
+    from .watcher import NodeEvent as NodeEvent
 
 _HOMES = {
     "CallOptions": "rpc",
     "Config": "config",
+    "ExecutionEvent": "watcher",
     "FlyteDirectory": "literals",
     "FlyteError": "errors",
     "FlyteFile": "literals",
@@ -48,6 +51,7 @@ _HOMES = {
     "FlyteWorkflow": "entities",
     "FlyteWorkflowExecution": "executions",
     "LiteralsResolver": "literals",
+    "NodeEvent": "watcher",
     "Options": "remote",
     "Outcome": "remote",
     "PlatformConfig": "config",
@@ -61,6 +65,7 @@ _HOMES = {
 __all__ = [
     "CallOptions",
     "Config",
+    "ExecutionEvent",
     "FlyteDirectory",
     "FlyteError",
     "FlyteFile",
@@ -73,6 +78,7 @@ __all__ = [
     "FlyteWorkflow",
     "FlyteWorkflowExecution",
     "LiteralsResolver",
+    "NodeEvent",
     "Options",
     "Outcome",
     "PlatformConfig",

@@ -254,7 +254,7 @@ class FlyteExecutionFailed(FlyteError):
             more.setdefault("error_code", error.code)
         super().__init__(message, **more)
         self.phase = phase
-        self.error = error
+        self.error: Any = error
 
 
 class FlyteSystemException(FlyteError):

@@ -7,7 +7,7 @@ from typing import Any
 from flyteasync.idl import admin, core, methods
 from flyteasync.literals import literal_type, to_literal
 
-TASK = "bench.until"
+TASK, FAILING = "bench.until", "bench.fail_at"
 NOTHING = "bench.nothing"
 CHAIN = "bench.chain"
 DOUBLE = "bench.double"
@@ -30,12 +30,18 @@ async def double(x: int) -> int:
     return 2 * x
 
 
-HANDLERS = {TASK: until, DOUBLE: double}
+async def fail_at(when: float) -> float:
+    """Fail at a point of Unix time, with more text than lists show."""
+    await until(when)
+    raise ValueError("it was meant to fail, and says so at length: " + "abcdefghij" * 20)
 
 
-def registration(project: str, domain: str) -> admin.TaskCreateRequest:
-    """The request that registers the task which ends at a given time."""
-    return _task(_identifier(core.ResourceType.TASK, project, domain, TASK), "when", float)
+HANDLERS = {TASK: until, FAILING: fail_at, DOUBLE: double}
+
+
+def registration(project: str, domain: str, name: str = TASK) -> admin.TaskCreateRequest:
+    """The request that registers a task which ends or fails at a given time."""
+    return _task(_identifier(core.ResourceType.TASK, project, domain, name), "when", float)
 
 
 def double_registration(project: str, domain: str) -> admin.TaskCreateRequest:
@@ -81,7 +87,9 @@ def _task(identifier: core.Identifier, argument: str, number_type: type) -> admi
     template = core.TaskTemplate(
         id=identifier,
         type="python-task",
-        metadata=core.TaskMetadata(runtime=core.RuntimeMetadata(version="1", flavor="python")),
+        metadata=core.TaskMetadata(
+            runtime=core.RuntimeMetadata(version="1", flavor="python"), retries=core.RetryStrategy()
+        ),
         interface=core.TypedInterface(
             inputs=core.VariableMap(variables={argument: number}), outputs=core.VariableMap(variables={"o0": number})
         ),

@@ -17,9 +17,11 @@ from .tree import plan_node
 
 
 class NodeFinder(TreeReader):
-    """Lists levels for a node, and reads no other; once."""
+    """Lists levels for a node, and reads it with what is below it and no other; once."""
 
-    _wanted: str
+    _wanted: str | None = None
+    """The id that is searched for; None when all nodes of a level are to be read."""
+
     _seen: dict[str, None]
     _found: admin.NodeExecution | None
 
@@ -50,6 +52,7 @@ class NodeFinder(TreeReader):
         """Find a node of a level; of several of that id, the one that began last: its parent was run again."""
         self._wanted, self._seen, self._found = wanted, {}, None
         await self._level(level)
+        self._wanted = None
         if self._found is None:
             where = f"node {level.parent} of execution {level.execution}" if level.parent else str(level.execution)
             raise FlyteEntityNotExistException(
@@ -60,6 +63,9 @@ class NodeFinder(TreeReader):
 
     @override
     def _admit(self, level: Level, model: admin.NodeExecution) -> None:
+        if self._wanted is None:
+            super()._admit(level, model)
+            return
         self._seen[spec_id(model)] = None
         if self._wanted in (spec_id(model), unique_id(model)):
             self._found = model

@@ -210,7 +210,7 @@ class FlyteNodeExecution(RemoteExecutionBase):
     @override
     def short_string(self) -> str:
         """Node id and phase."""
-        return f"node {self.id.node_id} ({phase_name(self.closure.phase)})"
+        return f"node {self.id.node_id} ({phase_name(NodePhase(self.closure.phase))})"
 
     @override
     def _key(self) -> Hashable:

@@ -93,6 +93,7 @@ class TreeReader:
         self._loader = DataLoader(context.access)
         self._workers = Workers(CONCURRENCY)
         self._visited: set[tuple[Name, str]] = set()
+        self._wondered: set[Name] = set()
 
     async def read(
         self, snapshot: Snapshot, known: Snapshot, interface: TypedInterface | None, hints: Mapping[str, Any] | None
@@ -213,7 +214,7 @@ class TreeReader:
             draft.data = replace(draft.known.data, unreadable=None, unreadable_inputs=None)
             draft.workflow = draft.known.below.workflow
         if plan.kind is Kind.UNKNOWN and draft.level.scope.is_known:
-            logger.warning("%s is of a kind that is not known, and kept with what is known of it", _text(draft))
+            self._wonder(draft)
         if plan.error:
             await self._guarded(draft, self._whole_error)
         if plan.launched is not None:
@@ -225,6 +226,12 @@ class TreeReader:
             self._workers.add(partial(self._guarded, draft, lambda draft: self._level(draft.below)))
         if plan.tasks:
             await self._guarded(draft, partial(self._tasks, plan=plan))
+
+    def _wonder(self, draft: NodeDraft) -> None:
+        """Log a node of a kind that is not known; of an execution that is full of them, the first one is enough."""
+        level = logging.DEBUG if draft.level.execution in self._wondered else logging.WARNING
+        self._wondered.add(draft.level.execution)
+        logger.log(level, "%s is of a kind that is not known, and kept with what is known of it", _text(draft))
 
     async def _describe(self, draft: NodeDraft) -> None:
         """Note what the workflow tells of a node."""

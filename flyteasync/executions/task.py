@@ -112,7 +112,7 @@ class FlyteTaskExecution(RemoteExecutionBase):
     def short_string(self) -> str:
         """Task, attempt and phase."""
         task = self.id.task_id.name if self.id.task_id is not None else ""
-        return f"task {task} attempt {self.id.retry_attempt} ({phase_name(self.closure.phase)})"
+        return f"task {task} attempt {self.id.retry_attempt} ({phase_name(TaskPhase(self.closure.phase))})"
 
     @override
     def _key(self) -> Hashable:

@@ -9,6 +9,7 @@ import math
 from collections.abc import AsyncGenerator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Self
 
 import anyio
@@ -26,7 +27,7 @@ from ..errors import (
 )
 from ..idl import admin, core
 from ..interop import MessageLike, message_of, optional_message_of
-from ..watcher import Name
+from ..watcher import Event, Name, Position, Watch, Watched
 from .again import recover_request, relaunch_request, spec_of_repetition
 from .base import cut_short, phase_name
 from .context import AgainRequest, Context
@@ -221,6 +222,43 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
             )
         return self.outputs
 
+    def watch(
+        self, nodes: bool = False, since: Event | str | datetime | None = None, poll_interval: Duration | None = None
+    ) -> Watch:
+        """The changes of the execution's phase as they are seen, up to the terminal one.
+
+            async for event in execution.watch():
+                print(event.phase.name, event.occurred_at)
+
+        The first event tells the phase that the execution is in; one that has ended has that event only. A phase that
+        lasts for less than the time between two looks may have no event, other than RUNNING. Each event renews the
+        snapshot, without inputs and outputs: `wait` loads them. An outage of the server does not end the iteration.
+
+        Costs what `wait` costs while it lasts, the whole error of a failed execution one GetExecution, and `nodes` at
+        each look one ListNodeExecutions for each level of nodes under way, of what changed lately, and one for each
+        level at the end.
+
+        Args:
+            nodes: also tell the changes of its nodes, as `NodeEvent`; each node's first event tells its phase.
+            since: go on after this event, without repeating it or any before it: an event, the `id` of one, or the time
+                of one. Of nodes, a change that the server was told of late, with a time before it, is not told.
+            poll_interval: as in `wait`.
+
+        Raises:
+            FlyteInvalidInputException: a `since` that is no place in the events, or a negative `poll_interval`.
+            FlyteUsageError: the execution was made without a remote.
+        """
+        context, snapshot = self._context, self.snapshot
+        watched = Watched(
+            self._name,
+            lambda: context.watcher,
+            self._show,
+            known=snapshot.existing,
+            ended=snapshot.execution if snapshot.done else None,
+        )
+        ceiling = None if poll_interval is None else seconds(poll_interval, "poll_interval")
+        return Watch(watched, Position.of(since), nodes=nodes, poll_interval=ceiling)
+
     async def finish(self, execution: admin.Execution, *, values: bool = True) -> Self:
         """Show an execution that the watcher saw finished, and load its values; what `wait` does at its end.
 
@@ -387,6 +425,17 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
                 f"execution {self._name} has finished, but what it left was not loaded within {limit:g} s",
                 identifier=str(self._name),
             ) from None
+
+    async def _show(self, execution: admin.Execution) -> admin.Execution:
+        """Show a state that the watcher saw, with the whole error if that can be had."""
+        try:
+            await self.finish(execution, values=False)
+        except FlyteError as error:
+            if not error.retryable:
+                raise
+            logger.info("the whole error of execution %s could not be loaded: %s", self._name, error)
+            self._state = merge(self.snapshot, Snapshot(execution, self.snapshot.data, ordinal=next(self._ordinals)))
+        return self.snapshot.execution
 
     async def _finish(
         self, execution: admin.Execution, ordinal: int, *, values: bool = True, nodes: bool = False

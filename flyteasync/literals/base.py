@@ -177,8 +177,9 @@ def _prefix(name: str) -> str:
 
 def kind_of(literal_type: core.LiteralType) -> Kind:
     """What a LiteralType is; an empty text if it is not set at all."""
-    name, value = which(literal_type, "type")
-    return cast("core.SimpleType", value) if name == "simple" else name
+    if literal_type.simple is not None:  # as most are
+        return literal_type.simple
+    return which(literal_type, "type")[0]
 
 
 def unwrap(python_type: Any) -> Any:

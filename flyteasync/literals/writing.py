@@ -37,8 +37,7 @@ class Writer:
         """The literal of a value; a literal is taken as it is."""
         if isinstance(value, core.Literal):
             return value
-        hasher = _hasher(hint)
-        bare = unwrap(hint)
+        hasher, bare = (None, Any) if hint is Any else (_hasher(hint), unwrap(hint))
         converter = self.registry.for_literal_type(expected, type(value) if bare is Any else bare, name)
         literal = converter.to_literal(value, expected, hint if converter.reads_annotations else bare, name, self)
         if hasher is not None:

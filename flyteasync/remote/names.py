@@ -68,10 +68,7 @@ def execution_name(*parts: object) -> str:
     if not parts:
         raise FlyteInvalidInputException("execution_name needs one part at least")
     digest = hashlib.sha256(_canonical(parts)).digest()
-    number, code = int.from_bytes(digest, "big"), ""
-    for _ in range(_HASH_LENGTH):
-        number, index = divmod(number, len(_ALPHABET))
-        code += _ALPHABET[index]
+    code = _letters(int.from_bytes(digest, "big"), _HASH_LENGTH)
     shown = re.sub("[^a-z0-9]+", "-", "-".join(_text(part) for part in parts).lower()).lstrip("-0123456789")
     shown = shown[: LONGEST - _HASH_LENGTH - 1].strip("-") or "a"
     return f"{shown}-{code}"
@@ -104,7 +101,16 @@ def _kind(part: object) -> tuple[bytes, Callable[[Any], str]]:
 
 def generate_name(prefix: str | None = None) -> str:
     """A name that nobody else has: a letter and 19 characters, after the prefix and a hyphen if there is one."""
-    name = "a" + "".join(secrets.choice(_ALPHABET) for _ in range(_GENERATED_LENGTH - 1))
+    name = "a" + _letters(secrets.randbits(256), _GENERATED_LENGTH - 1)
     return (
         name if prefix is None else check_name(f"{prefix}-{name}", "execution_name_prefix with what is put behind it")
     )
+
+
+def _letters(number: int, length: int) -> str:
+    """The lowest digits of a number, which is much larger than it takes, in the alphabet of names."""
+    text = ""
+    for _ in range(length):
+        number, index = divmod(number, len(_ALPHABET))
+        text += _ALPHABET[index]
+    return text

@@ -5,14 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol, TypeVar, cast
 
-from ..codec import Message
+from ..codec import Message, decode, encode
+from ..entities import EntityKey
 from ..errors import FlyteInvalidInputException, FlyteTypeException
 from ..idl import admin, core
 from ..interop import MessageLike, message_of
 
 M = TypeVar("M", bound=Message)
+
+SPECS_KEPT = 256
+"""Specs that are remembered, so that launching the same again need not make them again."""
 
 MOST_PARALLEL = 2**31 - 1
 _LONGEST_PREFIX, _LONGEST_WORD = 253, 63
@@ -117,27 +122,41 @@ class LaunchSettings:
 
     def spec(self, launched: core.Identifier) -> admin.ExecutionSpec:
         """What to send for the launch of an entity."""
-        return admin.ExecutionSpec(
-            launch_plan=launched,
-            metadata=admin.ExecutionMetadata(mode=admin.ExecutionMetadataExecutionMode.MANUAL),
-            overwrite_cache=self.overwrite_cache,
-            interruptible=self.interruptible,
-            envs=self.envs,
-            tags=list(self.tags),
-            cluster_assignment=self.cluster_assignment,
-            execution_cluster_label=self.execution_cluster_label,
-            labels=self.labels,
-            annotations=self.annotations,
-            raw_output_data_config=self.raw_output_data_config,
-            security_context=self.security_context,
-            max_parallelism=self.max_parallelism,
-            notifications=self.notifications,
-            disable_all=self.disable_all,
-            auth_role=self.auth_role,
-        )
+        if self is _UNCHANGED:
+            return decode(admin.ExecutionSpec, _plain_spec(launched.resource_type, EntityKey.of(launched)))
+        return _spec(self, launched)
 
 
 _UNCHANGED = LaunchSettings()
+
+
+def _spec(settings: LaunchSettings, launched: core.Identifier) -> admin.ExecutionSpec:
+    return admin.ExecutionSpec(
+        launch_plan=launched,
+        metadata=admin.ExecutionMetadata(mode=admin.ExecutionMetadataExecutionMode.MANUAL),
+        overwrite_cache=settings.overwrite_cache,
+        interruptible=settings.interruptible,
+        envs=settings.envs,
+        tags=list(settings.tags),
+        cluster_assignment=settings.cluster_assignment,
+        execution_cluster_label=settings.execution_cluster_label,
+        labels=settings.labels,
+        annotations=settings.annotations,
+        raw_output_data_config=settings.raw_output_data_config,
+        security_context=settings.security_context,
+        max_parallelism=settings.max_parallelism,
+        notifications=settings.notifications,
+        disable_all=settings.disable_all,
+        auth_role=settings.auth_role,
+    )
+
+
+@lru_cache(maxsize=SPECS_KEPT)
+def _plain_spec(kind: core.ResourceType, key: EntityKey) -> bytes:
+    """The wire form of a spec without settings: it is the same for every launch of an entity."""
+    project, domain, name, version = key
+    launched = core.Identifier(resource_type=kind, project=project, domain=domain, name=name, version=version)
+    return encode(_spec(_UNCHANGED, launched))
 
 
 def settings_of(

@@ -14,7 +14,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from ..deadline import NEVER, Deadline
-from ..errors import FlyteError, FlyteNotLaunched, FlyteSystemException, FlyteUsageError
+from ..errors import FlyteDeadlineExceeded, FlyteError, FlyteNotLaunched, FlyteSystemException, FlyteUsageError
 from ..executions import FlyteWorkflowExecution
 from ..idl import admin
 from ..watcher import Name
@@ -36,7 +36,7 @@ TERMINATING = 32
 """Executions that are terminated at the same time when a block is left."""
 
 LAUNCH_LIMIT = 5.0
-"""Seconds that leaving a block waits for launches under way, if they have to be terminated."""
+"""Seconds that halting, and terminating what runs, waits for launches under way."""
 
 EXIT_LIMIT = 30.0
 """Seconds that leaving a block spends on terminating executions."""
@@ -64,13 +64,14 @@ class Pace:
         self._step = 0.0 if per_second is None else 1.0 / per_second
         self._next = 0.0
 
-    async def wait(self) -> None:
-        """Return when the next launch may begin."""
+    async def wait(self, stopped: asyncio.Event) -> None:
+        """Return when the next launch may begin, or launching was stopped."""
         now = asyncio.get_running_loop().time()
         begin = max(now, self._next)
         self._next = begin + self._step
         if begin > now:
-            await asyncio.sleep(begin - now)
+            with anyio.move_on_after(begin - now):
+                await stopped.wait()
 
 
 class Runs:
@@ -94,10 +95,8 @@ class Runs:
         self._room = None if settings.max_running is None else asyncio.Semaphore(settings.max_running)
         self._queue: Completions | None = None
         self._driver: asyncio.Task[None] | None = None
-        self._under_way = 0
-        self._landed = asyncio.Event()
-        self._landed.set()
-        self._stopped = False
+        self._reading: anyio.CancelScope | None = None
+        self._stopped = asyncio.Event()
         self._deadline = NEVER
 
     def stop(self) -> None:
@@ -105,7 +104,32 @@ class Runs:
 
         Inputs that are a sequence are all accounted for; of others, only those that were taken.
         """
-        self._stopped = True
+        if self._stopped.is_set():
+            return
+        self._stopped.set()
+        if self._reading is not None:
+            self._reading.cancel()  # inputs may be long in coming
+        for held in (self._room, self._launching):
+            if held is not None:
+                held.release()  # the driver may wait for it; nobody else takes one any more
+
+    async def halt(self) -> list[FlyteWorkflowExecution]:
+        """Stop launching and leave what runs alone: the iteration ends with the outcomes that there are.
+
+        Launches under way are brought to their end, for 5 seconds at the most. To be called while another task
+        iterates, or before going on to iterate: every input that was taken, and is not among what is returned, has an
+        outcome then.
+
+        Returns:
+            The executions that run on, for which nobody waits any more.
+        """
+        queue, driver = self._entered()
+        self.stop()
+        await asyncio.wait([driver], timeout=LAUNCH_LIMIT)
+        if not driver.done():
+            driver.cancel()
+            await asyncio.wait([driver])
+        return queue.leave()
 
     async def __aenter__(self) -> Self:
         if self._driver is not None:
@@ -122,8 +146,8 @@ class Runs:
         queue, driver = self._entered()
         self.stop()
         if self._settings.terminate_on_exit:
-            with anyio.move_on_after(LAUNCH_LIMIT, shield=True):
-                await self._landed.wait()  # so that it is known what there is to terminate
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait([driver], timeout=LAUNCH_LIMIT)  # so that it is known what there is to terminate
         driver.cancel()
         left = queue.unfinished
         with anyio.CancelScope(shield=True):
@@ -149,7 +173,8 @@ class Runs:
             self._deadline = NEVER
             outcome = await queue.take()
         if outcome is None:
-            await driver  # raises what the inputs raised
+            if not driver.cancelled():
+                await driver  # raises what the inputs raised
             raise StopAsyncIteration
         if self._room is not None:
             self._room.release()
@@ -179,19 +204,30 @@ class Runs:
 
     async def _take(self, driver: _Driver, group: TaskGroup) -> None:
         async with aclosing(items_of(self._inputs, self._names)) as batches:
-            async for batch in batches:
+            while batch := await self._read(batches):
                 driver.expect(batch)
                 for item in batch:
                     driver.taken += 1
                     await self._begin(item, driver, group)
-                if self._stopped and not isinstance(self._inputs, Sequence):
-                    return  # a sequence is accounted for to its end; what else there is, nobody knows
+
+    async def _read(self, batches: AsyncIterator[list[Item]]) -> list[Item]:
+        """The next items; none after the last, and none of inputs that are not a sequence after a stop.
+
+        A sequence is accounted for to its end; what else there is, nobody knows.
+        """
+        if isinstance(self._inputs, Sequence):
+            return await anext(batches, list[Item]())
+        if self._stopped.is_set():
+            return []
+        with anyio.CancelScope() as self._reading:
+            return await anext(batches, list[Item]())
+        return []
 
     async def _begin(self, item: Item, driver: _Driver, group: TaskGroup) -> None:
         """Begin to launch an item as soon as there is room, a place and time for it; not after a stop."""
-        if not self._stopped and self._room is not None:
+        if not self._stopped.is_set() and self._room is not None:
             await self._room.acquire()
-        if self._stopped:
+        if self._stopped.is_set():
             driver.queue.put(_not_launched(item))
             return
         try:
@@ -201,39 +237,23 @@ class Runs:
             return
         await self._launching.acquire()
         if taken is None:
-            await self._pace.wait()
-        if self._stopped:
+            await self._pace.wait(self._stopped)
+        if self._stopped.is_set():
             self._launching.release()
             driver.queue.put(_not_launched(item))
             return
-        self._under_way += 1
-        self._landed.clear()
         group.start_soon(self._launch, item, taken, driver)
 
     async def _launch(self, item: Item, taken: admin.Execution | None, driver: _Driver) -> None:
         try:
             await driver.launch(item, taken)
+        except asyncio.CancelledError:
+            driver.queue.put(Outcome(item.index, item.name or "", error=_in_doubt(item)))
+            raise
         except Exception as error:  # noqa: BLE001 # values of callers run code of callers; the others go on
             driver.queue.put(Outcome(item.index, item.name or "", error=_ours(error, item)))
         finally:
             self._launching.release()
-            self._under_way -= 1
-            if not self._under_way:
-                self._landed.set()
-
-    async def halt(self) -> list[FlyteWorkflowExecution]:
-        """Stop launching, and tell what runs: `stop`, with launches under way brought to their end.
-
-        Takes as long as the server needs to answer them, and 5 seconds at the most.
-
-        Returns:
-            The executions that were launched and have no outcome yet.
-        """
-        queue, _ = self._entered()
-        self.stop()
-        with anyio.move_on_after(LAUNCH_LIMIT):
-            await self._landed.wait()
-        return queue.unfinished
 
     async def _terminate(self, executions: list[FlyteWorkflowExecution]) -> None:
         places = anyio.Semaphore(TERMINATING)
@@ -293,6 +313,13 @@ class _Driver:
 def _not_launched(item: Item) -> Outcome:
     error = FlyteNotLaunched(f"input {item.index} was not launched: launching was stopped", identifier=item.name)
     return Outcome(item.index, item.name or "", error=error)
+
+
+def _in_doubt(item: Item) -> FlyteDeadlineExceeded:
+    return FlyteDeadlineExceeded(
+        f"whether input {item.index} was launched is not known: it took too long after launching was stopped",
+        identifier=item.name,
+    )
 
 
 def _ours(error: Exception, item: Item) -> FlyteError:

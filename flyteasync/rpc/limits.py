@@ -22,7 +22,7 @@ class CallLimiter:
         self._urgent = asyncio.Semaphore(reserved)
 
     def place(self, deadline: Deadline, *, urgent: bool = False) -> _Place:
-        """A place to hold while an `async with` block runs; an urgent call takes an ordinary one if its own are taken.
+        """A place to hold while an `async with` block runs; if all urgent ones are taken, an urgent call takes any.
 
         Entering raises a DEADLINE_EXCEEDED TransportError if no place was free before the deadline.
         """

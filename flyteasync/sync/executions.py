@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import weakref
 from collections.abc import Mapping
+from datetime import datetime
 from functools import cached_property
 from typing import Any, Self
 
 from typing_extensions import override
 
+from ..deadline import Duration
 from ..errors import FlyteSystemException
 from ..executions import FlyteNodeExecution as AioNode
 from ..executions import FlyteTaskExecution as AioTask
@@ -19,7 +21,9 @@ from ..executions.base import Data
 from ..executions.snapshot import Snapshot
 from ..executions.state import WorkflowExecutionState
 from ..interop import MessageLike, pb2_of
+from ..watcher import Event
 from .blocking import Twin, blocking
+from .watch import Watch
 
 logger = logging.getLogger(__name__)
 
@@ -46,14 +50,14 @@ async def looked_at(execution: AioExecution) -> AioExecution:
 def node_facade_of(node: AioNode) -> FlyteNodeExecution:
     """A node as the facade shows it: the same state under the facade's class."""
     shown = object.__new__(FlyteNodeExecution)
-    shown.__dict__.update(vars(node))
+    vars(shown).update(vars(node))
     return shown
 
 
 def task_facade_of(task: AioTask) -> FlyteTaskExecution:
     """An attempt as the facade shows it: the same state under the facade's class."""
     shown = object.__new__(FlyteTaskExecution)
-    shown.__dict__.update(vars(task))
+    vars(shown).update(vars(task))
     return shown
 
 
@@ -173,6 +177,12 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
         self._aio = execution
         self._shown: tuple[Mapping[str, AioNode], Mapping[str, FlyteNodeExecution]] = ({}, {})
         execution.facade = weakref.ref(self)  # a cycle would keep the remote's connection open until it is collected
+
+    def watch(
+        self, nodes: bool = False, since: Event | str | datetime | None = None, poll_interval: Duration | None = None
+    ) -> Watch:
+        """The changes of the execution's phase as they are seen; see `flyteasync.FlyteWorkflowExecution.watch`."""
+        return Watch(self._aio.watch(nodes, since, poll_interval))
 
     @property
     def aio(self) -> AioExecution:

@@ -30,7 +30,7 @@ from ..idl.services import AdminService
 from ..rpc import CallOptions, RetryPolicy, RpcCaller
 from .deadlines import Deadlines
 from .line import Poll
-from .plan import ABORTING_LIMIT, FLOOR, LATEST, TERMINAL_PHASES, Name, Phase, Row, Target
+from .plan import ABORTING_LIMIT, FLOOR, LATEST, POLL_PACE, TERMINAL_PHASES, Name, Phase, Row, Target
 from .planner import Planner
 
 logger = logging.getLogger("flyteasync.watcher")
@@ -101,9 +101,10 @@ class Watcher:
 
     def __init__(self, caller: RpcCaller) -> None:
         # A failed poll is not repeated by the call path: the schedule asks again anyway.
-        self.admin = AdminService(
-            caller.view(CallOptions(timeout=10.0, attempt_timeout=10.0, retry=RetryPolicy(max_attempts=1)), urgent=True)
-        )
+        once = CallOptions(timeout=10.0, attempt_timeout=10.0, retry=RetryPolicy(max_attempts=1))
+        self._admin = AdminService(caller.view(once, urgent=True))
+        self._lists = AdminService(caller.view(once))
+        self._next_list = 0.0
         self._planner = Planner()
         self._deadlines = Deadlines()
         self._timer: asyncio.TimerHandle | None = None
@@ -174,6 +175,15 @@ class Watcher:
         self._deadlines.left(wait)
         if not self._planner.schedule.targets:
             self._stop()
+
+    async def list_nodes(self, request: admin.NodeExecutionListRequest) -> admin.NodeExecutionList:
+        """A page of nodes for a watch; sent once, and at most 50 a second for all watches together."""
+        now = asyncio.get_running_loop().time()
+        begin = max(now, self._next_list)
+        self._next_list = begin + POLL_PACE
+        if begin > now:
+            await asyncio.sleep(begin - now)
+        return await self._lists.list_node_executions(request)
 
     async def aclose(self) -> None:
         """Fail all waits with FlyteRemoteClosed and stop polling."""
@@ -314,7 +324,7 @@ class Watcher:
 
     async def _ask_chunk(self, poll: Poll) -> Set[Name]:
         """ListExecutions."""
-        answer = await self.admin.list_executions(poll.request())
+        answer = await self._admin.list_executions(poll.request())
         seen = {Name.of(execution.id): execution for execution in answer.executions}
         for target in poll.targets:
             if target.name in seen:
@@ -325,7 +335,7 @@ class Watcher:
         """GetExecution."""
         (target,) = poll.targets
         request = admin.WorkflowExecutionGetRequest(id=target.name.identifier())
-        self._look(target, await self.admin.get_execution(request))
+        self._look(target, await self._admin.get_execution(request))
         return {target.name}
 
     def _look(self, target: Target, execution: admin.Execution) -> None:

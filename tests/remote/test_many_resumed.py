@@ -282,27 +282,93 @@ async def test_stopping_accounts_for_inputs_that_were_read_ahead(backend: Backen
     assert all(isinstance(run.error, FlyteNotLaunched) for run in outcomes if run not in launched)
 
 
-async def test_halting_lets_launches_under_way_end_and_tells_what_runs(backend: Backend) -> None:
+async def test_halting_ends_the_iteration_without_waiting_for_what_runs(backend: Backend) -> None:
+    plan = await backend.remote.fetch_launch_plan(name="hold")
+    inputs = [{"name": str(index)} for index in range(100)]
+    names = [f"run-{index}" for index in range(100)]
+    async with backend.remote.execute_many(plan, inputs, names=names, max_running=7, **SETTINGS) as runs:
+        await eventually(lambda: backend.held == 7)
+        left = await runs.halt()
+        outcomes = [run async for run in runs]
+    assert sorted([*(execution.id.name for execution in left), *(run.name for run in outcomes)]) == sorted(names)
+    assert len(left) == 7
+    assert all(isinstance(run.error, FlyteNotLaunched) for run in outcomes)
+    assert backend.calls("TerminateExecution") == backend.remote.watcher.waiting == 0
+    backend.gate.set()
+    resumed = await collect(backend.remote.execute_many(plan, inputs, names=names, **SETTINGS))
+    assert all(run.is_successful for run in resumed)
+    assert backend.calls("CreateExecution") == 100
+
+
+async def test_halting_while_another_task_takes_outcomes_ends_it(backend: Backend) -> None:
+    plan = await backend.remote.fetch_launch_plan(name="hold")
+    async with backend.remote.execute_many(plan, held(1000), names=name_of, max_running=3, **SETTINGS) as runs:
+
+        async def take() -> list[Outcome]:
+            return [run async for run in runs]
+
+        taking = asyncio.ensure_future(take())
+        await eventually(lambda: backend.held == 3)
+        assert len(await runs.halt()) == 3
+        outcomes = await taking
+    assert all(isinstance(run.error, FlyteNotLaunched) for run in outcomes)
+
+
+async def test_halting_lets_launches_under_way_end(backend: Backend) -> None:
     plan = await backend.remote.fetch_launch_plan(name="hold")
     backend.misbehave(Fault(method="CreateExecution", kind="delay", delay=0.05))
     runs = backend.remote.execute_many(plan, [{"name": str(i)} for i in range(100)], max_launching=5, **SETTINGS)
     async with runs:
         await eventually(lambda: backend.server.stats.in_flight >= 5)
         left = await runs.halt()
+        outcomes = [run async for run in runs]
     assert len(left) == len(await backend.executions()) == backend.calls("CreateExecution")
     assert 5 <= len(left) < 100
+    assert len(left) + len(outcomes) == 100
 
 
 async def test_halting_waits_for_a_server_that_hangs_for_five_seconds(backend: Backend) -> None:
     plan = await backend.remote.fetch_launch_plan(name="hold")
     backend.misbehave(Fault(method="CreateExecution", kind="hang"))
-    async with backend.remote.execute_many(plan, [{"name": "x"}], **SETTINGS) as runs:
-        await eventually(lambda: backend.server.stats.in_flight)
+    async with backend.remote.execute_many(plan, [{"name": "x"}] * 3, max_launching=2, **SETTINGS) as runs:
+        await eventually(lambda: backend.server.stats.in_flight == 2)
         halting = asyncio.ensure_future(runs.halt())
         await settle()
         assert not halting.done()
         await clock().advance(5.1)
         assert await halting == []
+        outcomes = {run.index: run.error async for run in runs}
+    assert sorted(outcomes) == [0, 1, 2]
+    assert "whether input 0 was launched is not known" in str(outcomes[0])
+    assert isinstance(outcomes[2], FlyteNotLaunched)
+
+
+async def test_halting_does_not_wait_for_inputs_that_do_not_come(backend: Backend) -> None:
+    plan = await backend.remote.fetch_launch_plan(name="hold")
+    closed: list[bool] = []
+
+    async def inputs() -> AsyncIterator[dict[str, str]]:
+        try:
+            yield {"name": "0"}
+            await asyncio.get_running_loop().create_future()
+        finally:
+            closed.append(True)
+
+    for number, names in enumerate((None, name_of), start=1):
+        async with backend.remote.execute_many(plan, inputs(), names=names, **SETTINGS) as runs:
+            await eventually(lambda least=number: backend.held == least)
+            assert len(await runs.halt()) == 1
+            assert [run async for run in runs] == []
+    assert closed == [True, True]
+
+
+async def test_stopping_does_not_wait_for_the_pace(backend: Backend) -> None:
+    plan = await backend.remote.fetch_launch_plan(name="hold")
+    settings = {"max_launch_rate": 1 / 600, "poll_interval": 0}
+    async with backend.remote.execute_many(plan, [{"name": "x"}] * 5, **settings) as runs:
+        await eventually(lambda: backend.held)
+        assert len(await runs.halt()) == 1
+        assert len([run async for run in runs]) == 4
 
 
 async def test_generated_names_begin_with_the_prefix(backend: Backend) -> None:

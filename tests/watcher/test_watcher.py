@@ -20,10 +20,10 @@ from flyteasync.errors import (
 )
 from flyteasync.idl import admin
 from flyteasync.server import Fault
-from flyteasync.watcher import TERMINAL_PHASES, Name
 from flyteasync.watcher.line import POLLS_IN_FLIGHT_EACH, SINGLY
 from flyteasync.watcher.plan import VERIFY, Phase
 from tests.support.backend import Backend, remote_of
+from tests.support.book import Book
 from tests.support.loop import clock, end_at, eventually, settle
 from tests.support.wire import Call, Refusal, Relay, Wire, hang
 
@@ -226,31 +226,6 @@ async def test_an_answer_that_will_not_change_ends_the_waits(backend: Backend, s
         assert caught.value.status is status
     await settle()
     assert pollers() == []
-
-
-def execution_message(name: str, phase: Phase = Phase.RUNNING) -> admin.Execution:
-    identifier = Name("flytesnacks", "development", name).identifier()
-    return admin.Execution(id=identifier, closure=admin.ExecutionClosure(phase=phase))
-
-
-class Book:
-    """The answers of a server that has these executions."""
-
-    def __init__(self, **phases: Phase) -> None:
-        self.phases = phases
-
-    async def __call__(self, call: Call) -> bytes:
-        if call.method == "GetExecution":
-            if call.request.id.name not in self.phases:
-                raise Refusal(Status.NOT_FOUND, f"no {call.request.id.name}")
-            return encode(execution_message(call.request.id.name, self.phases[call.request.id.name]))
-        if call.method == "ListExecutions":
-            wanted = call.request.filters.partition("(execution_name,")[2].partition(")")[0].split(";")
-            ended = "phase" in call.request.filters
-            found = {name: phase for name, phase in self.phases.items() if name in wanted}
-            shown = [name for name, phase in found.items() if not ended or phase in TERMINAL_PHASES]
-            return encode(admin.ExecutionList(executions=[execution_message(name, found[name]) for name in shown]))
-        return encode(admin.WorkflowExecutionGetDataResponse())
 
 
 @pytest.mark.parametrize("count", [1, 6], ids=["alone", "in a chunk"])

@@ -387,13 +387,13 @@ async def test_the_command_answers_health_checks_and_ends_all_the_same() -> None
         port = listener.getsockname()[1]
     process = serve_command("--http-port", str(port))
     assert process.stdout is not None
-    await asyncio.to_thread(process.stdout.readline)
+    lines = [await asyncio.to_thread(process.stdout.readline) for _ in range(2)]
+    assert lines[1] == f"signed URLs and health on http://127.0.0.1:{port}/healthcheck\n"
     async with httpx2.AsyncClient(trust_env=False) as client:
         assert (await client.get(f"http://127.0.0.1:{port}/healthcheck")).status_code == 200
     process.send_signal(signal.SIGTERM)
     out, errors = await asyncio.to_thread(process.communicate, timeout=15)
-    assert (process.returncode, errors) == (0, "")
-    assert out == f"signed URLs and health on http://127.0.0.1:{port}/healthcheck\n"
+    assert (process.returncode, out, errors) == (0, "", "")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -36,7 +36,7 @@ MAX_VALUES_BYTES = 256 * 1024 * 1024
 """The most bytes that inputs or outputs, or one offloaded literal, are fetched of."""
 
 FETCH_LIMIT = 60.0
-"""Seconds that fetching the inputs or outputs of one execution may take, besides RPCs."""
+"""Seconds that fetching the inputs, or the outputs, of one execution may take, besides RPCs."""
 
 CONCURRENT_FETCHES = 8
 """Offloaded literals of one execution that are fetched at the same time."""
@@ -128,11 +128,9 @@ class DataLoader:
         """Inputs, or outputs."""
         literals = dict(shown.literals) if shown is not None else {}
         signed = blob.url if blob is not None and blob.bytes > 0 else ""
+        places = [] if literals or variables == {} else [place for place in (signed, uri) if place]
         try:
-            if not literals and variables != {} and (signed or uri):
-                literals = await self._in_time(self._elsewhere([place for place in (signed, uri) if place]))
-            if offloaded := list(find_offloaded(literals)):
-                await self._in_time(self._fetch_all(offloaded))
+            literals = await self._in_time(self._complete(literals, places))
         except FlyteError as error:
             logger.info("values could not be fetched: %s", error)
             return _Side(None, str(error))
@@ -150,6 +148,14 @@ class DataLoader:
 
     def _recalled(self, uri: str, variables: dict[str, core.Variable] | None) -> dict[str, core.Literal] | None:
         return {} if variables == {} else self._seen.get(uri)
+
+    async def _complete(self, literals: dict[str, core.Literal], places: list[str]) -> dict[str, core.Literal]:
+        """The literals, or those at one of the places, with what was offloaded of them."""
+        if places:
+            literals = await self._elsewhere(places)
+        if offloaded := list(find_offloaded(literals)):
+            await self._fetch_all(offloaded)
+        return literals
 
     async def _elsewhere(self, places: list[str]) -> dict[str, core.Literal]:
         """The values at the first place that can be read."""
@@ -186,7 +192,7 @@ class DataLoader:
             self._unreachable[root] = error
             raise
 
-    async def _in_time(self, fetching: Any) -> Any:
+    async def _in_time(self, fetching: Awaitable[dict[str, core.Literal]]) -> dict[str, core.Literal]:
         scope = asyncio.timeout(FETCH_LIMIT)
         try:
             async with scope:

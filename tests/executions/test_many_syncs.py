@@ -1,4 +1,4 @@
-"""A thousand syncs at once in one loop."""
+"""A thousand syncs of node trees at once in one loop."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from flyteasync import FlyteNodeExecution, FlyteRemote, FlyteWorkflowExecution
 from flyteasync.literals import LiteralsResolver
 from tests.support.backend import Backend
 from tests.support.loop import settle
+
+pytestmark = pytest.mark.long
 
 SYNCS, LAUNCHED = 1000, 10
 
@@ -51,7 +53,6 @@ async def test_a_thousand_syncs_at_once_mix_up_nothing_and_leave_nothing(backend
     assert backend.calls("GetWorkflow") == 1
 
 
-@pytest.mark.long
 async def test_memory_returns_to_where_it_was_after_a_thousand_syncs(backend: Backend) -> None:
     names = await launched(backend)
     tracemalloc.start()

@@ -259,7 +259,7 @@ async def test_so_many_nodes_are_read_at_a_time_and_no_more(
     await eventually(lambda: not backend.server.stats.in_flight)
 
 
-# Nested nodes, which the embedded server does not run ...
+# Nested nodes ...
 
 
 def nested(name: str, *, parent: bool = False) -> admin.NodeExecution:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from flyteasync import FlyteNodeExecution, FlyteWorkflowExecution, codec
 from flyteasync.codec import Message
-from flyteasync.errors import FlyteAssertion, FlyteDecodeError
+from flyteasync.errors import FlyteAssertion, FlyteDecodeError, FlyteSystemUnavailableException, Status
 from flyteasync.executions.snapshot import Snapshot
 from flyteasync.executions.sync import PAGE
 from flyteasync.executions.tree import MAX_DEPTH
@@ -17,7 +18,7 @@ from flyteasync.idl import admin, core
 from tests.server.build import execution_id
 from tests.support.backend import remote_of
 from tests.support.tree import Script, attempt, launching, node, refused, where
-from tests.support.wire import Call, Wire
+from tests.support.wire import Call, Refusal, Wire
 
 BROKEN = b"\x0a\x05"
 """A message that ends too early."""
@@ -246,6 +247,18 @@ async def test_without_the_workflow_a_tree_has_no_types_and_gets_them_when_it_is
     assert untyped.task_executions[0].task is None
     assert typed.interface is not None
     assert typed.task_executions[0].task is not None
+
+
+async def test_an_outage_while_the_workflow_is_read_fails_the_sync() -> None:
+    def unavailable(_: Any) -> bytes:
+        raise Refusal(Status.UNAVAILABLE, "down")
+
+    script = Script({("e1", ""): [node("n0")]}, instead={"GetWorkflow": unavailable})
+    async with Wire(script) as wire, remote_of(wire.endpoint) as remote:
+        execution = remote.with_options(timeout=0.2).execution("e1")
+        with pytest.raises(FlyteSystemUnavailableException, match="GetWorkflow"):
+            await execution.sync(sync_nodes=True)
+        assert execution.node_executions == {}
 
 
 async def test_a_workflow_without_its_compiled_form_is_none() -> None:

@@ -305,6 +305,18 @@ def test_the_interface_of_an_array_has_lists(spec: str) -> None:
     assert all(kind is not None and kind.collection_type is not None for kind in kinds)
 
 
+def test_what_a_compiled_workflow_leaves_out_is_not_known() -> None:
+    """Older servers tell of launch plans their names only; a task may be missing as well."""
+    nodes = [node("task", "step", X), launch_plan_node("plan", "inner", X)]
+    template = workflow("bare", nodes, {"x": int})
+    bare = core.CompiledWorkflowClosure(primary=core.CompiledWorkflow(template=template))
+    scope = Scope(FlyteWorkflow.promote_from_closure(bare))
+    for spec, kind in (("task", Kind.TASK), ("plan", Kind.LAUNCH_PLAN)):
+        assert scope.interface(model(spec)) is None
+        assert kind_of(model(spec), scope.definition(model(spec))) is kind
+    assert scope.task(STEP.id) is None
+
+
 def test_below_a_node_is_what_it_runs() -> None:
     inner = model("a")
     assert SCOPE.definition(inner) is None

@@ -378,6 +378,17 @@ async def test_generated_names_begin_with_the_prefix(backend: Backend) -> None:
     assert len({run.name for run in runs}) == 3
 
 
+async def test_project_and_domain_may_be_others_than_the_remotes(backend: Backend) -> None:
+    plan = await backend.remote.fetch_launch_plan(name="nothing")
+    for _ in range(2):
+        runs = await collect(
+            backend.remote.execute_many(plan, [{}] * 2, "flytesnacks", "staging", names=["one", "two"], **SETTINGS)
+        )
+        assert [run.execution.id.domain for run in runs if run.execution is not None] == ["staging"] * 2
+    assert backend.calls("CreateExecution") == 2
+    assert await backend.executions() == []
+
+
 async def test_a_lazy_entity_is_fetched_when_the_block_is_entered(backend: Backend) -> None:
     lazy = LazyEntity("nothing", lambda: backend.remote.fetch_launch_plan(name="nothing"))
     runs = backend.remote.execute_many(lazy, [{}, {}], **SETTINGS)

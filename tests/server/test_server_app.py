@@ -238,6 +238,21 @@ async def test_calls_in_flight_are_given_their_grace(connect: Connect) -> None:
     assert (await call).control_plane_version is not None
 
 
+async def test_a_server_that_stops_leaves_none_of_its_calls_behind() -> None:
+    before = asyncio.all_tasks()
+    for _ in range(10):
+        server = Server(ServerConfig(faults=(Fault(method="GetVersion", kind="hang"),)))
+        client = Client(await server.start(), server)
+        calls = [asyncio.create_task(client.fails(methods.GET_VERSION, admin.GetVersionRequest())) for _ in range(50)]
+        await client.in_flight(len(calls))
+        for call in calls:
+            call.cancel()
+        await client.aclose()
+        await server.stop()
+        assert not asyncio.all_tasks() - before - set(calls)
+        await asyncio.wait(calls)
+
+
 async def test_a_handler_must_be_callable() -> None:
     server = Server(handlers={"t": 5})  # type: ignore[dict-item]
     with pytest.raises(FlyteInvalidInputException, match="the handler of task 't' must be a function, got int"):

@@ -16,7 +16,7 @@ from ..executions import FlyteWorkflowExecution
 from ..idl import admin
 from ..watcher import Name, Wait, Watcher
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("flyteasync.launch")
 
 LOADING = 32
 """Executions whose values are loaded at the same time."""
@@ -105,6 +105,20 @@ class Completions:
             if wait is not None:
                 self._watcher.forget(wait)
             self._give_up(index, execution)
+
+    def leave(self) -> list[FlyteWorkflowExecution]:
+        """Wait no more for what runs: it will have no outcome, and counts no more. Returns it."""
+        left: list[FlyteWorkflowExecution] = []
+        for index, (execution, wait) in list(self._open.items()):
+            if wait is None or wait.future.done():
+                continue  # it has ended, and its outcome is on its way
+            self._watcher.forget(wait)
+            del self._open[index]
+            left.append(execution)
+        if self._total is not None:
+            self._total -= len(left)
+        self._wake.set()
+        return left
 
     async def take(self) -> Outcome | None:
         """The next outcome, as soon as there is one; None after the last one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import copy
 import logging
 import math
@@ -32,7 +33,7 @@ from .line import Poll
 from .plan import ABORTING_LIMIT, FLOOR, LATEST, POLL_PACE, TERMINAL_PHASES, Name, Phase, Row, Target
 from .planner import Planner
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("flyteasync.watcher")
 
 PHASES_KEPT = 16
 """Changes of phase that are kept for somebody who does not take them; then the oldest is forgotten."""
@@ -91,7 +92,12 @@ W = TypeVar("W", bound=Wait)
 
 
 class Watcher:
-    """Polls for all waits of one connection, in one task that lives while somebody waits."""
+    """Polls for all waits of one connection, in one task that lives while somebody waits.
+
+    Attributes:
+        polls: questions that were asked.
+        done: executions that were seen to end.
+    """
 
     def __init__(self, caller: RpcCaller) -> None:
         # A failed poll is not repeated by the call path: the schedule asks again anyway.
@@ -102,10 +108,15 @@ class Watcher:
         self._planner = Planner()
         self._deadlines = Deadlines()
         self._timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._ending: set[asyncio.Task[None]] = set()
         self._closed = False
+        self._instrumentation = caller.instrumentation
+        self._late_since = math.inf
+        self.polls = 0
+        self.done = 0
 
     async def wait(
         self, name: Name, *, deadline: Deadline, ceiling: float | None = None, known: bool = False
@@ -133,7 +144,10 @@ class Watcher:
         self._deadlines.add(wait)
         self._set_timer()
         try:
-            return await wait.future
+            if self._instrumentation is None:
+                return await wait.future
+            with self._instrumentation.wait(str(name)):
+                return await wait.future
         finally:
             self.forget(wait)
 
@@ -185,6 +199,12 @@ class Watcher:
         """How many executions are waited for."""
         return len(self._planner.schedule.targets)
 
+    @property
+    def lag(self) -> float:
+        """Seconds for which a question that is due was not asked."""
+        late = min(self._late_since, self._planner.schedule.next_due())
+        return 0.0 if late == math.inf or self._loop is None else max(0.0, self._loop.time() - late)
+
     # Those who wait ...
 
     def _target(self, name: Name, *, known: bool) -> tuple[Target, float]:
@@ -217,6 +237,7 @@ class Watcher:
 
     def _settle(self, target: Target, outcome: admin.Execution | FlyteError) -> None:
         """Wake everybody who waits for a target, which nobody asks for again."""
+        self.done += not isinstance(outcome, FlyteError)
         for row in self._planner.schedule.remove(target):
             if not isinstance(row, Wait) or row.future.done():
                 continue
@@ -230,7 +251,11 @@ class Watcher:
     def _start(self) -> None:
         self._wake.set()
         if self._task is None or self._task.done():
-            self._task = asyncio.get_running_loop().create_task(self._run(self._planner), name="flyteasync watcher")
+            self._loop = asyncio.get_running_loop()
+            # It serves everybody who waits: what belongs to the one who came first, such as a trace, is not its own.
+            self._task = self._loop.create_task(
+                self._run(self._planner), name="flyteasync watcher", context=contextvars.Context()
+            )
 
     def _stop(self) -> None:
         if self._timer is not None:
@@ -248,7 +273,8 @@ class Watcher:
         try:
             async with anyio.create_task_group() as group:
                 while True:
-                    step = planner.step(loop.time())
+                    step = planner.step(now := loop.time())
+                    self._late_since = min(self._late_since, now) if planner.line else math.inf
                     if isinstance(step, Poll):
                         group.start_soon(self._ask, planner, step)
                     else:
@@ -272,13 +298,14 @@ class Watcher:
 
     async def _ask(self, planner: Planner, poll: Poll) -> None:
         """Ask one question; what becomes of those who go on waiting, the planner decides."""
+        self.polls += 1
         jitter = random.uniform(0.9, 1.1)  # noqa: S311 - jitter is no secret
         loop = asyncio.get_running_loop()
         try:
             seen = await (self._ask_singly(poll) if poll.singly else self._ask_chunk(poll))
         except FlyteError as error:
             if isinstance(error, _TOO_LARGE) and not poll.singly:
-                logger.info("an answer about %d executions was too large", len(poll.targets))
+                logger.debug("an answer about %d executions was too large", len(poll.targets))
                 planner.too_large(poll, loop.time())
             else:
                 self._refused(poll, error)

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import functools
-import typing
 import warnings
-from collections import OrderedDict
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from flyteasync import codec
 from flyteasync.idl import admin, core, methods
 from flyteasync.server import Server, ServerConfig
 from tests.server.build import execution_id, literal
@@ -26,204 +21,18 @@ pytestmark = [pytest.mark.flytekit, pytest.mark.filterwarnings("ignore")]
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
-    from flytekit import (
-        LaunchPlan,
-        approve,
-        conditional,
-        dynamic,
-        map_task,
-        sleep,
-        task,
-        wait_for_input,
-        workflow,
-    )
-    from flytekit.configuration import ImageConfig, SerializationSettings
-    from flytekit.core.context_manager import ExecutionState, FlyteContextManager
-    from flytekit.core.type_engine import TypeEngine
-    from flytekit.models.literals import LiteralMap
-    from flytekit.tools.translator import get_serializable
-    from flytekit.types.error import FlyteError
+    import workflows
 
-SETTINGS = SerializationSettings(
-    project="flytesnacks", domain="development", version="v1", image_config=ImageConfig.auto(img_name="image:v1")
-)
-MODULE = __name__
-
-
-@dataclass
-class Point:
-    x: int
-    y: typing.List[int]  # noqa: UP006
-
-
-@task
-def one_more(a: int) -> int:
-    return a + 1
-
-
-@task
-def two_more(a: int) -> int:
-    return a + 2
-
-
-@task
-def add(a: int, b: int) -> int:
-    return a + b
-
-
-@task
-def make_point(a: int) -> Point:
-    return Point(x=a, y=[a, a + 1])
-
-
-@task
-def cleanup(a: int, err: typing.Optional[FlyteError] = None) -> None:  # noqa: UP045
-    return None
-
-
-@workflow
-def branch(a: int) -> int:
-    x = one_more(a=a)
-    return (
-        conditional("choice")
-        .if_((x > 3) & (a < 10))
-        .then(one_more(a=x))
-        .elif_(x == 2)
-        .then(two_more(a=a))
-        .else_()
-        .fail("no way")
-    )
-
-
-@workflow
-def nested_branch(a: int) -> int:
-    inner = conditional("inner").if_(a > 5).then(one_more(a=a)).else_().then(two_more(a=a))
-    return conditional("outer").if_(a > 3).then(inner).else_().then(add(a=a, b=a))
-
-
-@workflow
-def mapped(xs: typing.List[int], b: int) -> typing.List[int]:  # noqa: UP006
-    return map_task(functools.partial(add, b=b), concurrency=2)(a=xs)
-
-
-@workflow
-def sub(a: int) -> int:
-    return one_more(a=a)
-
-
-SUB_PLAN = LaunchPlan.get_or_create(sub, name=f"{MODULE}.sub_plan", default_inputs={"a": 5})
-
-
-@workflow
-def parent(a: int) -> int:
-    return add(a=sub(a=a), b=add(a=SUB_PLAN(a=a), b=SUB_PLAN()))
-
-
-@workflow
-def mapped_plan(xs: typing.List[int]) -> typing.List[int]:  # noqa: UP006
-    return map_task(SUB_PLAN)(a=xs)
-
-
-@workflow(on_failure=cleanup)
-def failing(a: int) -> int:
-    return two_more(a=a)
-
-
-@workflow
-def gates(a: int) -> int:
-    given = wait_for_input("value", timeout=timedelta(hours=1), expected_type=int)
-    pause = sleep(timedelta(hours=1))
-    approved = approve(one_more(a=given), "ok", timeout=timedelta(hours=2))
-    pause >> given
-    return add(a=approved, b=given)
-
-
-@dynamic
-def fan_out(n: int) -> typing.List[int]:  # noqa: UP006
-    return [one_more(a=index) for index in range(n)]
-
-
-@workflow
-def dynamic_workflow(n: int) -> typing.List[int]:  # noqa: UP006
-    return fan_out(n=n)
-
-
-@workflow
-def attributes(d: typing.Dict[str, typing.List[int]], a: int) -> int:  # noqa: UP006
-    point = make_point(a=a)
-    return add(a=d["k"][1], b=add(a=point.x, b=point.y[1]))
-
-
-def generate(n: int) -> core.DynamicJobSpec:
-    """What flytekit's own container writes for a dynamic task."""
-    context = FlyteContextManager.current_context()
-    state = context.execution_state.with_params(mode=ExecutionState.Mode.TASK_EXECUTION)
-    builder = context.with_serialization_settings(SETTINGS).with_execution_state(state)
-    with FlyteContextManager.with_context(builder) as inner:
-        kind = fan_out.interface.inputs["n"].type
-        inputs = LiteralMap({"n": TypeEngine.to_literal(inner, n, int, kind)})
-        spec = fan_out.dispatch_execute(inner, inputs)
-    return codec.decode(core.DynamicJobSpec, spec.to_flyte_idl().SerializeToString())
-
-
-def fail(a: int) -> int:
-    raise ValueError("boom")
-
-
-SEEN: list[Any] = []
-
-HANDLERS = {
-    f"{MODULE}.one_more": lambda a: a + 1,
-    f"{MODULE}.two_more": lambda a: a + 2,
-    f"{MODULE}.add": lambda a, b: a + b,
-    f"{MODULE}.make_point": lambda a: {"x": a, "y": [a, a + 1]},
-    f"{MODULE}.cleanup": lambda a, err: SEEN.append(err),
-    f"{MODULE}.fan_out": generate,
-}
+    from tests.flytekit.compiled import register
 
 
 @pytest.fixture
 async def client() -> AsyncGenerator[Client]:
-    server = Server(ServerConfig(skipping=True), HANDLERS)
+    server = Server(ServerConfig(skipping=True), workflows.HANDLERS)
     client = Client(await server.start(), server)
     yield client
     await client.aclose()
     await server.stop()
-
-
-async def register(client: Client, entity: Any) -> core.Identifier:
-    """Register a workflow with all that it needs and its default launch plan."""
-    serialized: OrderedDict[Any, Any] = OrderedDict()
-    get_serializable(serialized, SETTINGS, entity)
-    plan = LaunchPlan.get_default_launch_plan(FlyteContextManager.current_context(), entity)
-    get_serializable(serialized, SETTINGS, plan)
-    for spec in serialized.values():
-        data = spec.to_flyte_idl().SerializeToString() if hasattr(spec, "to_flyte_idl") else b""
-        match type(spec).__name__:
-            case "TaskSpec":
-                task_spec = codec.decode(admin.TaskSpec, data)
-                request: Any = admin.TaskCreateRequest(id=task_spec.template.id, spec=task_spec)
-                method: Any = methods.CREATE_TASK
-            case "WorkflowSpec":
-                workflow_spec = codec.decode(admin.WorkflowSpec, data)
-                request = admin.WorkflowCreateRequest(id=workflow_spec.template.id, spec=workflow_spec)
-                method = methods.CREATE_WORKFLOW
-            case "LaunchPlan":
-                found = codec.decode(admin.LaunchPlan, data)
-                request, method = (
-                    admin.LaunchPlanCreateRequest(id=found.id, spec=found.spec),
-                    methods.CREATE_LAUNCH_PLAN,
-                )
-            case _:
-                continue
-        await client.raw(method.path, codec.encode(request))
-    return core.Identifier(
-        resource_type=core.ResourceType.LAUNCH_PLAN,
-        project="flytesnacks",
-        domain="development",
-        name=plan.name,
-        version="v1",
-    )
 
 
 async def run(client: Client, entity: Any, **inputs: Any) -> tuple[admin.Execution, dict[str, Any]]:
@@ -235,16 +44,16 @@ async def run(client: Client, entity: Any, **inputs: Any) -> tuple[admin.Executi
 @pytest.mark.parametrize(
     ("entity", "inputs", "expected"),
     [
-        (branch, {"a": 5}, 7),
-        (branch, {"a": 1}, 3),
-        (nested_branch, {"a": 9}, 10),
-        (nested_branch, {"a": 4}, 6),
-        (nested_branch, {"a": 1}, 2),
-        (mapped, {"xs": [1, 2, 3], "b": 10}, [11, 12, 13]),
-        (parent, {"a": 1}, 10),
-        (mapped_plan, {"xs": [1, 2]}, [2, 3]),
-        (dynamic_workflow, {"n": 3}, [1, 2, 3]),
-        (attributes, {"d": {"k": [10, 20]}, "a": 3}, 27),
+        (workflows.branch, {"a": 5}, 7),
+        (workflows.branch, {"a": 1}, 3),
+        (workflows.nested_branch, {"a": 9}, 10),
+        (workflows.nested_branch, {"a": 4}, 6),
+        (workflows.nested_branch, {"a": 1}, 2),
+        (workflows.mapped, {"xs": [1, 2, 3], "b": 10}, [11, 12, 13]),
+        (workflows.parent, {"a": 1}, 10),
+        (workflows.mapped_plan, {"xs": [1, 2]}, [2, 3]),
+        (workflows.dynamic_workflow, {"n": 3}, [1, 2, 3]),
+        (workflows.attributes, {"d": {"k": [10, 20]}, "a": 3}, 27),
     ],
     ids=lambda value: getattr(value, "name", None),
 )
@@ -257,20 +66,18 @@ async def test_a_workflow_returns_what_flytekit_itself_would(
 
 
 async def test_the_error_of_a_branch_is_the_workflows(client: Client) -> None:
-    execution, _ = await run(client, branch, a=100)
+    execution, _ = await run(client, workflows.branch, a=100)
     assert execution.closure.error.message == "[UserProvidedError] no way"
 
 
 async def test_a_failure_node_gets_the_error(client: Client) -> None:
-    SEEN.clear()
-    assert client.server is not None
-    client.server._engine._handlers._handlers[f"{MODULE}.two_more"] = fail
-    execution, _ = await run(client, failing, a=1)
-    assert [error.message for error in SEEN] == [execution.closure.error.message]
+    workflows.SEEN.clear()
+    execution, _ = await run(client, workflows.failing, a=workflows.FAILING)
+    assert [error.message for error in workflows.SEEN] == [execution.closure.error.message]
 
 
 async def test_gates_wait_for_their_signals_and_a_sleep_of_an_hour_is_skipped(client: Client) -> None:
-    plan = await register(client, gates)
+    plan = await register(client, workflows.gates)
     await client.launch(plan, "e1", {"a": 1})
     for name, value in (("value", 5), ("ok", True)):
         signal_id = core.SignalIdentifier(signal_id=name, execution_id=execution_id("e1"))

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flyteasync.errors import Status
 from flyteasync.idl import admin, core, methods
 from flyteasync.server import Server, ServerConfig
 from tests.server.build import node, task, workflow
@@ -28,100 +26,8 @@ from tests.server.events import (
     task_event,
     workflow_event,
 )
-
-WORKFLOW_ENDS = {"SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT"}
-NODE_ENDS = {"SUCCEEDED", "FAILED", "ABORTED", "SKIPPED", "TIMED_OUT", "RECOVERED"}
-TASK_ENDS = {"SUCCEEDED", "FAILED", "ABORTED"}
-
-Answer = tuple[Status, str | None]
-"""A status, and the phase or cluster that the detail names."""
-
-OK: Answer = (Status.OK, None)
-
-
-@dataclass
-class Record:
-    """What is kept of an execution, a node or an attempt."""
-
-    phase: str
-    version: int = 0
-    started: datetime | None = None
-    updated: datetime | None = None
-    ended: datetime | None = None
-
-    def come_into(self, phase: str, when: datetime, ends: set[str], *, restart: bool) -> None:
-        self.phase, self.updated = phase, when
-        if phase == "RUNNING" and (restart or self.started is None):
-            self.started = when
-        if phase in ends:
-            self.ended = when
-
-    @property
-    def times(self) -> tuple[Any, ...]:
-        duration = None if self.ended is None or self.started is None else self.ended - self.started
-        return self.phase, self.started, self.updated, duration
-
-
-@dataclass
-class Model:
-    """One execution that is RUNNING."""
-
-    execution: Record = field(default_factory=lambda: Record("RUNNING"))
-    cluster: str = ""
-    nodes: dict[str, Record] = field(default_factory=dict[str, Record])
-    attempts: dict[tuple[str, int], Record] = field(default_factory=dict[tuple[str, int], Record])
-
-    def terminate(self) -> Answer:
-        if self.execution.phase in WORKFLOW_ENDS:
-            return Status.FAILED_PRECONDITION, self.execution.phase
-        self.execution.phase = "ABORTING"
-        return OK
-
-    def on_workflow(self, phase: str, when: datetime, producer: str) -> Answer:
-        now = self.execution
-        if phase != "QUEUED":
-            if phase == now.phase:
-                return Status.ALREADY_EXISTS, None
-            if producer not in ("", "propeller", self.cluster):
-                return Status.FAILED_PRECONDITION, producer
-        if now.phase in WORKFLOW_ENDS:
-            return Status.FAILED_PRECONDITION, now.phase
-        if (now.phase, phase) == ("RUNNING", "QUEUED") or (now.phase == "ABORTING" and phase not in WORKFLOW_ENDS):
-            return Status.FAILED_PRECONDITION, None
-        if phase == "QUEUED" and producer not in ("", "propeller"):
-            self.cluster = producer
-        now.come_into(phase, when, WORKFLOW_ENDS, restart=True)
-        return OK
-
-    def on_node(self, name: str, phase: str, when: datetime, producer: str) -> Answer:
-        if producer not in ("", "propeller", self.cluster):
-            return Status.FAILED_PRECONDITION, producer
-        now = self.nodes.get(name)
-        if now is None:
-            now = self.nodes[name] = Record(phase)
-        elif now.phase == phase:
-            return Status.ALREADY_EXISTS, None
-        elif now.phase in NODE_ENDS:
-            return Status.FAILED_PRECONDITION, phase
-        now.come_into(phase, when, NODE_ENDS, restart=True)
-        return OK
-
-    def on_task(self, key: tuple[str, int], phase: str, version: int, when: datetime, producer: str) -> Answer:
-        if producer not in ("", "propeller", self.cluster):
-            return Status.FAILED_PRECONDITION, producer
-        now = self.attempts.get(key)
-        if now is None:
-            if key[0] not in self.nodes:
-                return Status.NOT_FOUND, None
-            now = self.attempts[key] = Record(phase)
-        elif now.phase == phase and now.version >= version:
-            return Status.ALREADY_EXISTS, None
-        elif now.phase in TASK_ENDS:
-            return Status.FAILED_PRECONDITION, phase
-        now.version = version
-        now.come_into(phase, when, TASK_ENDS, restart=False)
-        return OK
-
+from tests.server.model import NODE_ENDS, OK, TASK_ENDS, WORKFLOW_ENDS, Answer, Model
+from tests.support.loop import WarpLoop
 
 names = st.sampled_from(["x", "y"])
 producers = st.sampled_from(["", "", "", "propeller", "far"])
@@ -190,7 +96,7 @@ async def agree(sequence: list[tuple[Any, ...]]) -> None:
             await client.launch(await client.register(workflow("wf", [node("n0", "t")]), [task("t")]), "e1")
             await client.node(E1, "n0", NodePhase.RUNNING)
             model = Model()
-            closure = (await client.get(E1)).closure
+            closure: Any = (await client.get(E1)).closure
             model.execution.started, model.execution.updated = closure.started_at, closure.updated_at
             for seconds, step in enumerate(sequence):
                 assert await perform(client, step, seconds) == expect(model, step, at(seconds)), step
@@ -215,7 +121,8 @@ async def compare(client: Client, model: Model) -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.lists(steps, max_size=30))
 def test_the_server_and_the_model_agree_on_any_sequence_of_events(sequence: list[tuple[Any, ...]]) -> None:
-    asyncio.run(agree(sequence))
+    with asyncio.Runner(loop_factory=WarpLoop) as runner:
+        runner.run(agree(sequence))
 
 
 def test_the_model_knows_all_phases() -> None:

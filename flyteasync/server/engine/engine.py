@@ -22,6 +22,7 @@ from .run import Run
 from .signals import Signals
 from .skipping import PATIENCE, Skipper
 from .surroundings import EngineSettings, Launcher, Surroundings
+from .turns import Turns
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +60,7 @@ class Engine:
             cache=Cache(store, self._activity),
             signals=self._signals,
             settings=self._settings,
+            turns=Turns(),
             launcher=self._connected,
             spawn=self._spawn,
             wait_for_end=self._wait_for_end,
@@ -148,6 +150,7 @@ class Engine:
 
     async def _drive(self, row: ExecutionRow, run: Run) -> None:
         try:
+            await self._shared.turns.take()
             await run.run()
         finally:
             del self._runs[row.key]

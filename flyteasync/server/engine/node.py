@@ -149,6 +149,7 @@ class NodeRun:
         self.leave_slot()
 
     async def _drive(self) -> None:
+        await self.shared.turns.take()
         try:
             outcome = await self._run()
         except NodeFailed as failed:

@@ -15,6 +15,7 @@ from .activity import Activity, Wait, sleep_until
 from .cache import Cache
 from .handlers import MAX_COROUTINES, MAX_THREADS, Handlers
 from .signals import Signals
+from .turns import Turns
 
 Unregistered = Literal["fail", "hang", "echo", "external"]
 """What becomes of a task without a handler:
@@ -87,6 +88,7 @@ class Surroundings:
     cache: Cache
     signals: Signals
     settings: EngineSettings
+    turns: Turns
     launcher: Callable[[], Launcher]
     spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
     """Starts a task that counts as the engine's activity and ends with it."""

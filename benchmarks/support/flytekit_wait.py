@@ -5,6 +5,9 @@ python -m benchmarks.support.flytekit_wait ENDPOINT
 Reads from standard input what to wait for, and prints what it took.
 """
 
+# flytekit is in another environment than the one that types are checked in.
+# pyright: basic, reportMissingImports=false, reportMissingTypeStubs=false
+
 from __future__ import annotations
 
 import json
@@ -14,8 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from flytekit.configuration import Config  # pyright: ignore[reportMissingTypeStubs]
-from flytekit.remote import FlyteRemote  # pyright: ignore[reportMissingTypeStubs]
+from flytekit.configuration import Config
+from flytekit.remote import FlyteRemote
 
 
 def main(endpoint: str) -> None:

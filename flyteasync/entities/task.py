@@ -132,7 +132,8 @@ class FlyteTask(Entity):
     @override
     def id(self) -> core.Identifier:
         """Project, domain, name and version."""
-        return self._template.id or core.Identifier(resource_type=self.resource_type)
+        found = self._template.id
+        return found if found is not None else core.Identifier(resource_type=self.resource_type)
 
     @property
     def type(self) -> str:

@@ -134,11 +134,17 @@ class Registry:
             raise FlyteTypeException(f"{_prefix(name)}values of type {type_text(literal_type)} are not supported")
         if len(candidates) == 1:
             return candidates[0]
-        tag = literal_type.structure.tag if literal_type.structure is not None else ""
-        claiming = [converter for converter in candidates if converter.claims(literal_type)]
-        tagged = [converter for converter in candidates if converter.tag == tag]
-        fitting = [converter for converter in candidates if converter.handles(python_type)]
-        return (claiming or tagged or fitting or candidates)[0]
+        for converter in candidates:
+            if converter.claims(literal_type):
+                return converter
+        if literal_type.structure is not None:
+            for converter in candidates:
+                if converter.tag == literal_type.structure.tag:
+                    return converter
+        for converter in candidates:
+            if converter.handles(python_type):
+                return converter
+        return candidates[0]
 
     def literal_type(self, python_type: Any) -> core.LiteralType:
         """The LiteralType of a Python type."""

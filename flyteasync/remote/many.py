@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import anyio
 
-from ..deadline import Deadline, Duration, seconds
+from ..deadline import Deadline, Duration, seconds, within
 from ..entities import Entity, LazyEntity
 from ..errors import FlyteInvalidInputException, FlyteTimeout, FlyteTypeException
 from ..executions import FlyteWorkflowExecution
@@ -26,7 +26,7 @@ from .runs import LAUNCHES_PER_SECOND, Runs, RunSettings
 class Many(Running):
     """The part of FlyteRemote that deals with many executions at once."""
 
-    async def as_completed(
+    def as_completed(
         self,
         executions: Iterable[FlyteWorkflowExecution],
         timeout: Duration | None = None,
@@ -39,7 +39,8 @@ class Many(Running):
 
         Args:
             executions: what to wait for.
-            timeout: seconds or a timedelta for all together; None is no limit.
+            timeout: seconds or a timedelta for all together, loading included; None is no limit. Zero leaves no time to
+                look.
             poll_interval: as in `FlyteWorkflowExecution.wait`.
 
         Raises:
@@ -50,21 +51,21 @@ class Many(Running):
         everything = _executions(executions)
         limit = None if timeout is None else seconds(timeout)
         ceiling = None if poll_interval is None else seconds(poll_interval, "poll_interval")
+        return self._completed(everything, limit, ceiling)
+
+    async def _completed(
+        self, everything: list[FlyteWorkflowExecution], limit: float | None, ceiling: float | None
+    ) -> AsyncGenerator[Outcome]:
         deadline = Deadline.after(limit)
         queue = Completions(self.watcher, ceiling=ceiling, deadline=deadline)
         try:
             for index, execution in enumerate(everything):
                 queue.add(index, execution.attach(self))
             queue.end(len(everything))
-            while True:
-                outcome = None
-                with anyio.move_on_after(deadline.remaining()) as scope:
-                    outcome = await queue.take()
-                if scope.cancelled_caught and limit is not None:
-                    raise _too_late(queue.unfinished, len(everything), limit)
-                if outcome is None:
-                    return
+            while (outcome := await within(deadline, queue.take())) is not None:
                 yield outcome
+        except TimeoutError:
+            raise _too_late(queue.unfinished, len(everything), limit or 0.0) from None
         finally:
             with anyio.CancelScope(shield=True):
                 await queue.aclose()
@@ -83,7 +84,7 @@ class Many(Running):
             FlyteTimeout: not all finished in time; those that did are up to date.
             FlyteError: one could not be awaited, for example since it does not exist; all others are finished then.
         """
-        everything = list(executions)
+        everything = _executions(executions)
         errors: list[Outcome] = []
         async with aclosing(self.as_completed(everything, timeout, poll_interval)) as outcomes:
             errors = [outcome async for outcome in outcomes if outcome.error is not None]
@@ -216,6 +217,8 @@ def _choice(what: str, value: str, *known: str) -> str:
 
 
 def _executions(executions: Iterable[FlyteWorkflowExecution]) -> list[FlyteWorkflowExecution]:
+    if not isinstance(executions, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise FlyteTypeException(f"executions must be an iterable of executions, got {type(executions).__name__}")
     everything = list(executions)
     for execution in everything:
         if not isinstance(execution, FlyteWorkflowExecution):  # pyright: ignore[reportUnnecessaryIsInstance]

@@ -9,7 +9,6 @@ from functools import lru_cache
 from typing import Any, Protocol, TypeVar, cast
 
 from ..codec import Message, decode, encode
-from ..entities import EntityKey
 from ..errors import FlyteInvalidInputException, FlyteTypeException
 from ..idl import admin, core
 from ..interop import MessageLike, message_of
@@ -123,7 +122,8 @@ class LaunchSettings:
     def spec(self, launched: core.Identifier) -> admin.ExecutionSpec:
         """What to send for the launch of an entity."""
         if self is _UNCHANGED:
-            return decode(admin.ExecutionSpec, _plain_spec(launched.resource_type, EntityKey.of(launched)))
+            key = launched.project, launched.domain, launched.name, launched.version
+            return decode(admin.ExecutionSpec, _plain_spec(launched.resource_type, key))
         return _spec(self, launched)
 
 
@@ -152,7 +152,7 @@ def _spec(settings: LaunchSettings, launched: core.Identifier) -> admin.Executio
 
 
 @lru_cache(maxsize=SPECS_KEPT)
-def _plain_spec(kind: core.ResourceType, key: EntityKey) -> bytes:
+def _plain_spec(kind: core.ResourceType, key: tuple[str, str, str, str]) -> bytes:
     """The wire form of a spec without settings: it is the same for every launch of an entity."""
     project, domain, name, version = key
     launched = core.Identifier(resource_type=kind, project=project, domain=domain, name=name, version=version)

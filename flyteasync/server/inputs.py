@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..idl import admin, core
+from .cron import check_cron
 from .failures import invalid
 from .text import proto_text
 from .typecheck import castable, literal_type_of
@@ -133,7 +134,8 @@ def check_schedule(schedule: admin.Schedule | None, expected: Parameters) -> Non
     """A scheduled launch plan must be able to run without anybody giving inputs.
 
     Raises:
-        FlyteInvalidInputException: a required input is not bound, or the kickoff time has nowhere to go.
+        FlyteInvalidInputException: a required input is not bound, the kickoff time has nowhere to go, or the cron
+            expression cannot be read.
     """
     if schedule is None:
         return
@@ -146,6 +148,8 @@ def check_schedule(schedule: admin.Schedule | None, expected: Parameters) -> Non
                 "Cannot create a launch plan with a schedule if there is an unbound required input. "
                 f"[{name}] is required"
             )
+    if schedule.cron_schedule is not None:
+        check_cron(schedule.cron_schedule.schedule)
     if not argument:
         return
     if argument not in expected:

@@ -25,6 +25,9 @@ _CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
 
 _NO_LIMIT = 2**31 - 1
 
+CALLS_END_WITHIN = 1.0
+"""Seconds that calls which were cut off are given to end when the server stops."""
+
 ServicerContext = grpc.aio.ServicerContext[bytes, bytes]
 
 
@@ -38,7 +41,8 @@ class Listener:
 
     def __init__(self, config: ServerConfig, find: Find) -> None:
         self._options = _options(config)
-        self._dispatcher = _Dispatcher(find)
+        self._calls: set[asyncio.Task[Any]] = set()
+        self._dispatcher = _Dispatcher(find, self._calls)
         self._server: grpc.aio.Server | None = None
         self._changing = asyncio.Lock()
         self._address = ("", 0)
@@ -87,6 +91,9 @@ class Listener:
             await self._server.stop(grace)
             async with self._changing:
                 await self._server.stop(0)  # one that the restart may have made meanwhile
+        if self._calls:
+            # gRPC does not wait for them, and who closes the loop now would leave them behind.
+            await asyncio.wait(self._calls, timeout=CALLS_END_WITHIN)
 
 
 def _options(config: ServerConfig) -> list[tuple[str, Any]]:
@@ -110,10 +117,11 @@ def _milliseconds(seconds: float) -> int:
 
 
 class _Dispatcher(grpc.GenericRpcHandler):
-    """Finds what answers a path."""
+    """Finds what answers a path, and keeps the tasks of the calls that are in flight."""
 
-    def __init__(self, find: Find) -> None:
+    def __init__(self, find: Find, calls: set[asyncio.Task[Any]]) -> None:
         self._find = find
+        self._calls = calls
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
         """The handler of a path, or None, which gRPC answers with UNIMPLEMENTED."""
@@ -122,6 +130,7 @@ class _Dispatcher(grpc.GenericRpcHandler):
             return None
 
         async def behaviour(payload: bytes, context: ServicerContext) -> bytes:
+            self._remember(asyncio.current_task())
             try:
                 return await answer(payload, context.peer())
             except FlyteError as error:
@@ -130,6 +139,11 @@ class _Dispatcher(grpc.GenericRpcHandler):
             raise AssertionError("abort never returns")
 
         return cast("Any", grpc.unary_unary_rpc_method_handler)(behaviour)
+
+    def _remember(self, task: asyncio.Task[Any] | None) -> None:
+        assert task is not None, "gRPC runs every call in a task of its own"
+        self._calls.add(task)
+        task.add_done_callback(self._calls.discard)
 
 
 async def _abort(context: ServicerContext, error: FlyteError) -> None:

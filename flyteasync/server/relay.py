@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
@@ -21,7 +22,7 @@ RelayMode = Literal["open", "stall", "refuse", "down"]
 CHUNK = 64 * 1024
 """Bytes that are read at a time; a direction of a connection holds at most about four times as many."""
 
-_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+_RESET_ON_CLOSE = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

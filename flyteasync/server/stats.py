@@ -17,7 +17,7 @@ class Stats:
         calls: how many RPCs ended, by method and by the name of the status that was answered.
         bytes_in: bytes of request messages.
         bytes_out: bytes of reply messages.
-        duplicates: creations of something that was there already, however they were answered.
+        duplicates: creations of something that was there already, events included, however they were answered.
         hits: calls that a fault hit, by method.
         in_flight: RPCs that have not ended.
         peers: where the connections came from that calls came over.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..entities import FlyteLaunchPlan, FlyteTask, FlyteWorkflow, TypedInterface
 from ..executions import RemoteExecutionBase
 from .executions import FlyteNodeExecution, FlyteTaskExecution, FlyteWorkflowExecution
+from .many import Outcome
 from .remote import FlyteRemote
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ __all__ = [
     "FlyteWorkflow",
     "FlyteWorkflowExecution",
     "LiteralsResolver",
+    "Outcome",
     "RemoteExecutionBase",
     "TypedInterface",
 ]

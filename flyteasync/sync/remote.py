@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import logging
 import weakref
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Self
 
 from ..config import Config
 from ..deadline import Duration
-from ..errors import FlyteError
+from ..errors import FlyteError, FlyteTypeException
 from ..executions import FlyteWorkflowExecution as AioExecution
 from ..remote import FlyteRemote as AioRemote
 from ..remote.connection import Connector
 from ..rpc import CallStats
-from .blocking import blocking
+from .blocking import blocking, delegating
 from .executions import FlyteWorkflowExecution, facade_of, looked_at
+from .many import Runs
 from .portal import portal
 
 logger = logging.getLogger("flyteasync.sync")
@@ -81,6 +83,7 @@ class FlyteRemote:
     fetch_launch_plan = blocking(AioRemote.fetch_launch_plan)
     fetch_execution = blocking(fetch_execution, facade_of)
     execute = blocking(AioRemote.execute, facade_of, then=looked_at, defaults={"on_conflict": "adopt"})
+    execute_many = delegating(AioRemote.execute_many, Runs)
     ping = blocking(AioRemote.ping)
     aclose = blocking(AioRemote.aclose)
 
@@ -113,6 +116,21 @@ class FlyteRemote:
     def stats(self) -> CallStats:
         """Counters of the RPCs of this remote and its views."""
         return self._aio.stats
+
+    def metrics(self) -> dict[str, float]:
+        """Numbers about this remote and its views, by flat names; see `flyteasync.FlyteRemote.metrics`."""
+        return self._aio.metrics()
+
+    def wait_all(
+        self,
+        executions: Iterable[FlyteWorkflowExecution],
+        timeout: Duration | None = None,
+        poll_interval: Duration | None = None,
+    ) -> list[FlyteWorkflowExecution]:
+        """Wait until all executions are finished; see `flyteasync.FlyteRemote.wait_all`."""
+        everything = _executions(executions)
+        portal().run(self._aio.wait_all([each.aio for each in everything], timeout, poll_interval))
+        return everything
 
     def execution(
         self, name: str | None, *, project: str | None = None, domain: str | None = None
@@ -162,6 +180,14 @@ class FlyteRemote:
 
     def __repr__(self) -> str:
         return repr(self._aio)
+
+
+def _executions(executions: Iterable[FlyteWorkflowExecution]) -> list[FlyteWorkflowExecution]:
+    everything = list(executions)
+    for execution in everything:
+        if not isinstance(execution, FlyteWorkflowExecution):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise FlyteTypeException(f"executions of flyteasync.sync are needed, got {type(execution).__name__}")
+    return everything
 
 
 def _release(connector: Connector) -> None:

@@ -3,8 +3,9 @@
 Names are imported when they are first asked for: pytest imports this package for its plug-in, in every run.
 """
 
-import importlib
 from typing import TYPE_CHECKING
+
+from ..on_demand import on_demand
 
 if TYPE_CHECKING:
     from ..server import Fault as Fault
@@ -14,16 +15,15 @@ if TYPE_CHECKING:
     from ..server import TaskFailed as TaskFailed
     from .environment import Environment as Environment
 
+_HOMES = {
+    "Environment": "environment",
+    "Fault": ".server",
+    "Outage": ".server",
+    "RelayConfig": ".server",
+    "ServerConfig": ".server",
+    "TaskFailed": ".server",
+}
+
 __all__ = ["Environment", "Fault", "Outage", "RelayConfig", "ServerConfig", "TaskFailed"]
 
-
-def __getattr__(name: str) -> object:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = ".environment" if name == "Environment" else "..server"
-    value = globals()[name] = getattr(importlib.import_module(home, __name__), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = on_demand(__name__, _HOMES)

@@ -65,8 +65,12 @@ class Line:
 
     def add(self, targets: Iterable[Target], now: float) -> None:
         """Queue up targets that are due."""
+        lanes = self._lanes
         for target in targets:
-            self._lanes.setdefault(target.lane(now), deque()).append(target)
+            lane = target.lane(now)
+            if lane not in lanes:
+                lanes[lane] = deque()
+            lanes[lane].append(target)
 
     def confirm(self, targets: Iterable[Target]) -> None:
         """Queue up targets to be asked for one by one: the only question to which NOT_FOUND is an answer."""

@@ -10,6 +10,7 @@ import heapq
 import itertools
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -92,6 +93,10 @@ class Row:
     whole: bool = False
     left: bool = False
 
+    def __lt__(self, other: Row) -> bool:
+        """Whether its deadline comes first; so that rows can be kept in order without anything around them."""
+        return self.deadline < other.deadline
+
 
 @dataclass(slots=True, eq=False)
 class Target:
@@ -108,6 +113,7 @@ class Target:
         deadline: the earliest of theirs.
         whole: whether the phases matter to one of them.
         serial: tells the entry of the schedule that counts from outdated ones; 0 if nobody waits any more.
+        stale: somebody left, so that the lowest, the earliest and `whole` have to be found out anew.
         share: how many may be asked for in one question with it.
         phase: the last one that was seen.
         aborting: when ABORTING was first seen; infinity once that was warned about.
@@ -123,12 +129,14 @@ class Target:
     deadline: float = math.inf
     whole: bool = False
     serial: int = 0
+    stale: bool = False
     share: int = 1 << 30
     phase: Phase | None = None
     aborting: float | None = None
 
     def refresh(self) -> None:
         """Find out anew what those who wait want."""
+        self.stale = False
         self.ceiling = min(row.ceiling for row in self.rows)
         self.deadline = min(row.deadline for row in self.rows)
         self.whole = any(row.whole for row in self.rows)
@@ -136,7 +144,7 @@ class Target:
     def lane(self, now: float) -> Lane:
         """How to ask for it, and with whom: for its end only, unless there is a reason to see it as it is."""
         last_look = self.deadline - now <= 2 * LAST_LOOK
-        whole = not self.known or self.whole or last_look or now - self.looked >= VERIFY
+        whole = self.whole or not self.known or last_look or now - self.looked >= VERIFY
         return Lane(self.name.project, self.name.domain, "whole" if whole else "ended")
 
     def saw(self, phase: Phase, now: float) -> bool:
@@ -206,6 +214,7 @@ class Schedule:
         target = row.target
         if row in target.rows:
             target.rows.remove(row)
+            target.stale = True
             if not target.rows:
                 self.remove(target)
 
@@ -219,12 +228,14 @@ class Schedule:
             row.left = True
         return rows
 
-    def again(self, target: Target, now: float, factor: float = 1.0) -> None:
-        """Ask for a target again after its interval, stretched or shrunk by a factor (jitter, back-off)."""
-        if target.serial:
-            target.refresh()
-            due = now + factor * interval(now - target.since, target.ceiling)
-            self._push(target, self._in_time(target, now, due))
+    def again(self, targets: Iterable[Target], now: float, factor: float = 1.0) -> None:
+        """Ask for targets again after their intervals, stretched or shrunk by a factor (jitter, back-off)."""
+        for target in targets:
+            if target.serial:
+                if target.stale:
+                    target.refresh()
+                due = now + factor * interval(now - target.since, target.ceiling)
+                self._push(target, due if target.deadline == math.inf else self._in_time(target, now, due))
 
     def next_due(self) -> float:
         """When the next target is due; infinity if none is."""
@@ -238,15 +249,17 @@ class Schedule:
         Each stays out of the schedule until `again` puts it back.
         """
         taken: list[Target] = []
+        heap = self._heap
         if self.next_due() > now:
             return taken
-        while (due := self.next_due()) != math.inf:
-            target = self._heap[0][2]
-            if due > now + COALESCE * interval(now - target.since, target.ceiling):
-                break
-            heapq.heappop(self._heap)
-            target.due = -math.inf
-            taken.append(target)
+        while heap:
+            due, serial, target = heap[0]
+            if serial == target.serial:
+                if due > now and due > now + COALESCE * interval(now - target.since, target.ceiling):
+                    break
+                target.due = -math.inf
+                taken.append(target)
+            heapq.heappop(heap)
         return taken
 
     def _in_time(self, target: Target, now: float, due: float) -> float:

@@ -55,14 +55,16 @@ class Planner:
         self.line.answered(poll)
         if len(poll.targets) >= self.chunk:
             self.chunk = min(CHUNK, self.chunk + max(1, self.chunk // 8))
-        missing = [target for target in poll.targets if poll.whole and target.name not in seen]
-        self.line.confirm(missing)
-        self._again((target for target in poll.targets if not poll.whole or target.name in seen), now, jitter)
+        going_on: Iterable[Target] = poll.targets
+        if poll.whole:
+            self.line.confirm(target for target in poll.targets if target.name not in seen)
+            going_on = [target for target in poll.targets if target.name in seen]
+        self.schedule.again(going_on, now, jitter)
 
     def failed(self, poll: Poll, now: float, jitter: float = 1.0) -> None:
         """A question was not answered: ask again, but more slowly."""
         self.line.answered(poll)
-        self._again(poll.targets, now, jitter * OUTAGE_STRETCH)
+        self.schedule.again(poll.targets, now, jitter * OUTAGE_STRETCH)
 
     def too_large(self, poll: Poll, now: float) -> None:
         """The answer to a question was too large: ask at once for half of it, and for no more next time."""
@@ -72,7 +74,3 @@ class Planner:
         for target in poll.targets:
             target.share = half
         self.line.add(poll.targets, now)
-
-    def _again(self, targets: Iterable[Target], now: float, factor: float) -> None:
-        for target in targets:
-            self.schedule.again(target, now, factor)

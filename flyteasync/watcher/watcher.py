@@ -326,9 +326,10 @@ class Watcher:
         """ListExecutions."""
         answer = await self._admin.list_executions(poll.request())
         seen = {Name.of(execution.id): execution for execution in answer.executions}
-        for target in poll.targets:
-            if target.name in seen:
-                self._look(target, seen[target.name])
+        targets = self._planner.schedule.targets
+        for name, execution in seen.items():
+            if (target := targets.get(name)) is not None:
+                self._look(target, execution)
         return seen.keys()
 
     async def _ask_singly(self, poll: Poll) -> Set[Name]:

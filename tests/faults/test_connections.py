@@ -180,7 +180,7 @@ async def test_a_server_without_a_relay_leaves_its_port_and_takes_it_again(trans
 
 
 async def test_calls_under_way_end_well_in_a_graceful_restart(backend: Backend, remote: FlyteRemote) -> None:
-    backend.misbehave(Fault(method="GetVersion", kind="delay", delay=0.05, times=1))
+    backend.misbehave(Fault(method="GetVersion", kind="delay", delay=0.3, times=1))
     asking = asyncio.create_task(remote.ping())
     await eventually(lambda: backend.server.stats.in_flight)
     await backend.server.restart(grace=10)

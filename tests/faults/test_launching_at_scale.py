@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
-from flyteasync import FlyteLaunchPlan
+from flyteasync import CallOptions, FlyteLaunchPlan, FlyteRemote
 from flyteasync.errors import FlyteConcurrencyLimitReached, Status
 from flyteasync.idl import admin, core
 from flyteasync.remote.completions import Outcome
 from flyteasync.server import Fault
-from tests.support.backend import Backend, register, single
+from flyteasync.server.relay import Outage, Relay, RelayMode
+from tests.support.backend import Backend, register, remote_of, single
 
 Phase = core.WorkflowExecutionPhase
 
@@ -140,3 +143,66 @@ async def _take(backend: Backend, plan: FlyteLaunchPlan, names: list[str], numbe
             taken += 1
             if taken == number:
                 return  # launches under way are cut off
+
+
+# What happens to connections ...
+
+
+@asynccontextmanager
+async def behind_a_relay(backend: Backend, **settings: Any) -> AsyncGenerator[tuple[Relay, FlyteRemote]]:
+    """A remote whose connections a test can break."""
+    host, _, port = backend.server.endpoint.rpartition(":")
+    relay = Relay(host, int(port))
+    await relay.start("127.0.0.1", 0)
+    try:
+        async with remote_of(relay.endpoint, **settings) as remote:
+            yield relay, remote
+    finally:
+        await relay.aclose()
+
+
+async def launched_exactly_once(backend: Backend, remote: FlyteRemote, count: int, rate: float) -> list[Outcome]:
+    """Launch under names of one's own, as a driver that resumes does, and check what became of it."""
+    plan = await remote.fetch_launch_plan(name="nothing")
+    names = [f"run-{index}" for index in range(count)]
+    settings = {**SETTINGS, "max_launch_rate": rate}
+    runs = await collect(remote.execute_many(plan, [{}] * count, names=names, **settings))
+    assert all(run.is_successful for run in runs), Counter(str(run.error) for run in runs)
+    assert await stored(backend) == sorted(names)
+    assert backend.server.stats.duplicates == 0
+    return runs
+
+
+@pytest.mark.parametrize(
+    ("count", "every"),
+    [(200, 0.1), pytest.param(1000, 1.0, marks=[pytest.mark.long, pytest.mark.timeout(120)])],
+)
+async def test_connections_that_are_cut_again_and_again_cost_no_execution_and_make_none_twice(
+    backend: Backend, count: int, every: float
+) -> None:
+    async with behind_a_relay(backend) as (relay, remote):
+        await remote.ping()
+        relay.set_kill_every(every)
+        await launched_exactly_once(backend, remote, count, rate=200 if count < 1000 else 100)
+        relay.set_kill_every(0)
+        assert relay.stats.killed >= 5
+
+
+@pytest.mark.parametrize(
+    ("count", "seconds", "mode"),
+    [
+        (200, 1.0, "down"),
+        (200, 1.0, "stall"),
+        pytest.param(1000, 30.0, "down", marks=[pytest.mark.long, pytest.mark.timeout(180)]),
+    ],
+)
+async def test_an_outage_in_the_middle_is_waited_out(
+    backend: Backend, count: int, seconds: float, mode: RelayMode
+) -> None:
+    options = CallOptions(timeout=60.0, attempt_timeout=5.0)
+    async with behind_a_relay(backend, options=options) as (relay, remote):
+        relay.plan([Outage(after=0.4, seconds=seconds, mode=mode)])
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        await launched_exactly_once(backend, remote, count, rate=200)
+        assert loop.time() - began > seconds

@@ -27,6 +27,7 @@ from tests.server.events import (
     workflow_event,
 )
 from tests.server.model import NODE_ENDS, OK, TASK_ENDS, WORKFLOW_ENDS, Answer, Model
+from tests.support.loop import WarpLoop
 
 names = st.sampled_from(["x", "y"])
 producers = st.sampled_from(["", "", "", "propeller", "far"])
@@ -120,7 +121,8 @@ async def compare(client: Client, model: Model) -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.lists(steps, max_size=30))
 def test_the_server_and_the_model_agree_on_any_sequence_of_events(sequence: list[tuple[Any, ...]]) -> None:
-    asyncio.run(agree(sequence))
+    with asyncio.Runner(loop_factory=WarpLoop) as runner:
+        runner.run(agree(sequence))
 
 
 def test_the_model_knows_all_phases() -> None:

@@ -35,6 +35,7 @@ from tests.server.build import (
 from tests.server.client import Client, RpcFailed
 from tests.server.events import WorkflowPhase, at, workflow_event
 from tests.server.model import WORKFLOW_ENDS, Model, Record
+from tests.support.loop import WarpLoop
 
 Mode = admin.ExecutionMetadataExecutionMode
 PLAN = identifier("wf", core.ResourceType.LAUNCH_PLAN)
@@ -178,7 +179,7 @@ class Executions(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.runner = asyncio.Runner()
+        self.runner = asyncio.Runner(loop_factory=WarpLoop)
         self.server = Server(ServerConfig(unregistered="external"))
         self.rows: dict[str, Row] = {}
         self.seconds = 0

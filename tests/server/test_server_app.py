@@ -23,6 +23,7 @@ from flyteasync.server.failures import MAX_MESSAGE_BYTES, invalid, shorten
 from tests.server.build import execution, execution_id, identifier, task
 from tests.server.client import Client, RpcFailed
 from tests.server.conftest import Connect
+from tests.support.backend import remote_of
 from tests.support.loop import settle
 
 IMPLEMENTED = {
@@ -237,6 +238,21 @@ async def test_calls_in_flight_are_given_their_grace(connect: Connect) -> None:
     assert (await call).control_plane_version is not None
 
 
+async def test_a_server_that_stops_leaves_none_of_its_calls_behind() -> None:
+    before = asyncio.all_tasks()
+    for _ in range(10):
+        server = Server(ServerConfig(faults=(Fault(method="GetVersion", kind="hang"),)))
+        client = Client(await server.start(), server)
+        calls = [asyncio.create_task(client.fails(methods.GET_VERSION, admin.GetVersionRequest())) for _ in range(50)]
+        await client.in_flight(len(calls))
+        for call in calls:
+            call.cancel()
+        await client.aclose()
+        await server.stop()
+        assert not asyncio.all_tasks() - before - set(calls)
+        await asyncio.wait(calls)
+
+
 async def test_a_handler_must_be_callable() -> None:
     server = Server(handlers={"t": 5})  # type: ignore[dict-item]
     with pytest.raises(FlyteInvalidInputException, match="the handler of task 't' must be a function, got int"):
@@ -358,3 +374,21 @@ async def test_what_needs_a_relay_says_so(connect: Connect, method: str, payload
         await client.control(method, payload)
     assert caught.value.status == Status.FAILED_PRECONDITION
     assert caught.value.text.startswith("this server has no relay")
+
+
+async def test_connections_that_calls_came_over_are_counted(connect: Connect) -> None:
+    client = await connect()
+    for transport in ("grpc_aio", "grpclib"):
+        async with remote_of(client.endpoint, transport=transport) as remote:
+            await remote.ping()
+            await remote.ping()
+    assert (await client.control("GetStats", {"reset": True}))["connections"] == 2
+    assert (await client.control("GetStats"))["connections"] == 0
+
+
+@pytest.mark.parametrize("relay", [None, RelayConfig()], ids=["directly", "through a relay"])
+async def test_a_server_listens_on_version_6_of_the_protocol_too(connect: Connect, relay: RelayConfig | None) -> None:
+    client = await connect(host="[::1]", relay=relay)
+    assert client.endpoint.startswith("[::1]:")
+    async with remote_of(client.endpoint) as remote:
+        assert (await remote.ping()).version

@@ -123,9 +123,12 @@ async def test_an_outage_ends_though_its_block_fails(environment: Environment) -
     assert (await remote_of(environment).ping()).version
 
 
-async def test_a_planned_outage_ends_by_itself(environment: Environment) -> None:
-    await environment.plan_outages(Outage(seconds=0.2))
+async def test_outages_are_planned(environment: Environment) -> None:
+    await environment.plan_outages(Outage(after=3600, seconds=1), Outage(seconds=3600))
     remote = remote_of(environment)
+    with pytest.raises(FlyteSystemUnavailableException):
+        await remote.ping()
+    await environment.set_relay("open")
     await remote.admin.get_version(admin.GetVersionRequest())
     assert (await environment.stats())["relay"]["refused"] > 0
 

@@ -67,7 +67,7 @@ def test_a_new_target_is_due_at_once_and_then_after_its_interval() -> None:
     assert schedule.next_due() == 100.0
     assert schedule.take_due(100.0) == [target]
     assert schedule.next_due() == math.inf
-    schedule.again(target, 100.1)
+    schedule.again([target], 100.1)
     assert schedule.next_due() == 100.1 + SOONEST
 
 
@@ -75,7 +75,7 @@ def test_a_more_eager_waiter_brings_a_target_forward() -> None:
     schedule = Schedule()
     target = join(schedule, 1, 0.0, known=False).target
     schedule.take_due(0.0)
-    schedule.again(target, 1000.0)
+    schedule.again([target], 1000.0)
     assert schedule.next_due() == 1000.0 + LATEST
     join(schedule, 1, 1001.0, 1.0, known=True)
     assert schedule.next_due() == 1002.0
@@ -88,11 +88,11 @@ def test_a_less_eager_waiter_who_is_left_sets_the_rate_after_the_next_time() -> 
     join(schedule, 1, 0.0)
     target = eager.target
     schedule.take_due(0.0)
-    schedule.again(target, 1000.0)
+    schedule.again([target], 1000.0)
     schedule.leave(eager)
     assert schedule.next_due() == 1001.0
     assert schedule.take_due(1001.0) == [target]
-    schedule.again(target, 1001.0)
+    schedule.again([target], 1001.0)
     assert schedule.next_due() == 1001.0 + LATEST
 
 
@@ -101,7 +101,7 @@ def test_a_target_that_nobody_waits_for_is_not_asked_again_even_if_it_was_being_
     row = join(schedule, 1, 0.0, 1.0)
     schedule.take_due(0.0)
     schedule.leave(row)
-    schedule.again(row.target, 0.0)
+    schedule.again([row.target], 0.0)
     assert schedule.next_due() == math.inf
     assert join(schedule, 1, 5.0).target is not row.target
     assert schedule.next_due() == 5.0
@@ -113,7 +113,7 @@ def test_targets_that_are_due_soon_share_the_question() -> None:
         join(schedule, index, 0.0, 1.0)
     one, two, three = schedule.take_due(0.0)
     for target, now in ((one, 100.0), (two, 100.2), (three, 100.6)):
-        schedule.again(target, now)
+        schedule.again([target], now)
     assert schedule.take_due(100.9) == []
     assert schedule.take_due(101.0) == [one, two]
     assert schedule.take_due(101.6) == [three]
@@ -124,7 +124,7 @@ def test_a_last_look_comes_before_the_deadline_however_long_the_interval() -> No
     target = join(schedule, 1, 0.0, deadline=1010.0).target
     schedule.take_due(0.0)
     target.saw(Phase.RUNNING, 1000.0)
-    schedule.again(target, 1000.0)
+    schedule.again([target], 1000.0)
     assert schedule.next_due() == 1010.0 - LAST_LOOK
     assert target.lane(1000.0).kind == "ended"
     assert target.lane(1010.0 - LAST_LOOK).kind == "whole"
@@ -134,7 +134,7 @@ def test_the_deadline_of_a_later_waiter_brings_the_last_look_forward() -> None:
     schedule = Schedule()
     target = join(schedule, 1, 0.0).target
     schedule.take_due(0.0)
-    schedule.again(target, 1000.0)
+    schedule.again([target], 1000.0)
     join(schedule, 1, 1001.0, deadline=1011.0)
     assert schedule.next_due() == 1011.0 - LAST_LOOK
 
@@ -165,7 +165,7 @@ def test_nobody_is_forgotten_or_asked_much_too_late(steps: list[tuple[int, float
     for index, passed, ceiling in steps:
         now += passed
         for target in schedule.take_due(now):
-            schedule.again(target, now)
+            schedule.again([target], now)
         join(schedule, index, now, ceiling)
         for target in schedule.targets.values():
             assert target.due <= now + max(FLOOR, interval(now - target.since, target.ceiling))

@@ -17,7 +17,7 @@ from flyteasync.executions.tree import MAX_DEPTH
 from flyteasync.idl import admin, core
 from tests.server.build import execution_id
 from tests.support.backend import remote_of
-from tests.support.tree import WORKFLOW, NodePhase, Phase, Script, attempt, launching, node, refused, where
+from tests.support.tree import WORKFLOW, NodePhase, Phase, Script, TaskPhase, attempt, launching, node, refused, where
 from tests.support.wire import Call, Refusal, Wire
 
 BROKEN = b"\x0a\x05"
@@ -155,6 +155,21 @@ async def test_a_node_whose_closure_is_broken_is_kept(caplog: pytest.LogCaptureF
     assert "NodeExecutionClosure" in broken.below.unread
     assert whole.is_loaded
     assert "node n0 of execution" in caplog.text
+
+
+async def test_phases_that_are_newer_than_this_package_are_no_end() -> None:
+    found, run = node("n0"), attempt(node("n0"))
+    assert found.closure is not None
+    assert run.closure is not None
+    found.closure.phase, run.closure.phase = NodePhase(99), TaskPhase(99)
+    first, second = await again(Script({("e1", ""): [found]}, {"n0": [run]}), lambda: None)
+    for snapshot in (first, second):
+        newer = snapshot.nodes["n0"]
+        assert not newer.is_done
+        assert newer.inputs == {"x": 7}
+        assert "99" in repr(newer)
+        assert not newer.task_executions[0].is_done
+        assert not snapshot.nodes_final
 
 
 async def test_a_node_without_a_readable_id_is_logged_and_the_others_are_there(

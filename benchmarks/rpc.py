@@ -91,10 +91,10 @@ class Bytes(CodecBase):
 
 
 @contextlib.contextmanager
-def canned_server(folder: Path) -> Iterator[str]:
-    """A process that answers every call with an Execution."""
+def canned_server(folder: Path, reply: bytes) -> Iterator[str]:
+    """A process that answers every call with the same message."""
     body = folder / "reply"
-    body.write_bytes(messages.execution().SerializeToString())
+    body.write_bytes(reply)
     command = [sys.executable, "-m", "benchmarks.support.canned", str(body)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -264,7 +264,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         stock.generate(folder)
-        with canned_server(folder) as endpoint:
+        with canned_server(folder, messages.execution().SerializeToString()) as endpoint:
             found = report(asyncio.run(measure(endpoint, options.rounds, options.number)))
     if options.json:
         print(json.dumps(found, indent=2))

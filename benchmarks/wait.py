@@ -1,164 +1,264 @@
-"""What it costs to wait for many executions: flyteasync in one loop against flytekit in a thread an execution.
+"""What it costs to wait for many executions.
 
-    python -m benchmarks.wait [--executions 1000] [--over 60] [--json]
+    python -m benchmarks.wait [scale | compare | memory] [--executions N] [--over SECONDS] [--json] [--check]
 
-Both clients wait, each in a process of its own, for as many executions that end evenly over the same time, on the same
-kind of embedded server, looking once a second at most and without syncing nodes. Compared are the RPCs that the server
-counted and the CPU seconds of the client process, from the moment when everything is launched until the last output is
-read. Needs flytekit beside flyteasync: run it in the environment that `.ci/flytekit` makes.
+`scale` (10,000 executions, of which one in ten fails) has flyteasync wait for all of them in one event loop, with their
+values. `compare` (1,000, none of which fails) has flyteasync and flytekit, which takes a thread for each, do the same
+one after the other; `--flytekit` names a Python that has flytekit. `memory` (10,000) measures what each wait takes.
+
+The executions end evenly over the given time, by default 60 s, on an embedded server in a process of its own. Counted
+are the RPCs at the server and the CPU seconds of the client's process, while it waits, looking once a second at most
+and without syncing nodes. `--check` fails if a limit is missed.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
+import math
 import statistics
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+import tracemalloc
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
 from typing import Any
 
-from benchmarks.support.tasks import TASK, registration
+from benchmarks.support.tasks import FAILING, TASK, registration
 from flyteasync import Config, FlyteRemote, FlyteWorkflowExecution
 from flyteasync.testing import Environment
 
 PROJECT, DOMAIN = "flytesnacks", "development"
-LAUNCH_SECONDS_EACH = 0.01
+LAUNCHES_AT_ONCE = 32
+LAUNCH_SECONDS_EACH = 0.006
 """How long launching one execution may take before the first of them ends."""
 
+HEAD_START = 1.0
+"""Seconds that a client waits before the first execution ends."""
 
-async def launch(endpoint: str, executions: int, over: float) -> list[str]:
-    """Launch executions that end evenly over a time which begins when all of them are launched."""
+LIMITS: dict[str, dict[str, tuple[str, float]]] = {
+    "scale": {
+        "unseen": ("at most", 0),
+        "delay_p95_s": ("at most", 1.5),
+        "rpcs_over_budget": ("at most", 0),
+        "cpu_percent": ("at most", 12.0),
+    },
+    "compare": {"times_fewer_rpcs": ("at least", 15.0), "times_less_cpu": ("at least", 8.0)},
+    "memory": {"wait_all_bytes": ("at most", 1536), "tasks_bytes": ("at most", 2048)},
+}
+RPCS_EACH, RPCS_MORE_IF_FAILED = 1.3, 1.0
+
+
+async def launch(endpoint: str, executions: int, over: float, failing: int) -> tuple[list[str], float]:
+    """Launch executions that end evenly over a time which begins when all of them are launched; one in so many fails.
+
+    Returns their names, and when the time begins.
+    """
     async with FlyteRemote(Config.for_endpoint(endpoint, insecure=True), PROJECT, DOMAIN) as remote:
-        await remote.admin.create_task(registration(PROJECT, DOMAIN))
-        task = await remote.fetch_task(name=TASK)
+        for name in (TASK, FAILING):
+            await remote.admin.create_task(registration(PROJECT, DOMAIN, name))
+        tasks = [await remote.fetch_task(name=name) for name in (TASK, FAILING)]
         begin = time.time() + 5 + executions * LAUNCH_SECONDS_EACH
-        few_at_once = asyncio.Semaphore(32)
+        few_at_once = asyncio.Semaphore(LAUNCHES_AT_ONCE)
 
         async def one(index: int) -> str:
             async with few_at_once:
+                task = tasks[bool(failing) and index % failing == 0]
                 return (await remote.execute(task, {"when": begin + over * index / executions})).id.name
 
-        return list(await asyncio.gather(*(one(index) for index in range(executions))))
+        return list(await asyncio.gather(*(one(index) for index in range(executions)))), begin
 
 
-def delay(updated_at: datetime | None) -> float:
-    """Seconds since an execution ended."""
-    return max(0.0, (datetime.now(UTC) - updated_at).total_seconds()) if updated_at is not None else 0.0
+def delay(execution: FlyteWorkflowExecution) -> float:
+    """Seconds since an execution ended; its values must be there, and the whole error if it failed."""
+    seen = datetime.now(UTC)
+    if execution.is_successful:
+        assert execution.outputs.literals["o0"].scalar is not None
+    else:
+        assert execution.error is not None
+        assert len(execution.error.message) > 200
+    ended = execution.closure.updated_at
+    assert ended is not None
+    return (seen - ended).total_seconds()
 
 
-def ours(endpoint: str, names: list[str]) -> list[float]:
-    """Wait with flyteasync; returns the delay of each completion."""
-
-    async def main() -> list[float]:
-        async with FlyteRemote(Config.for_endpoint(endpoint, insecure=True), PROJECT, DOMAIN) as remote:
-
-            async def one(execution: FlyteWorkflowExecution) -> float:
-                await execution.wait(poll_interval=1)
-                seen = delay(execution.closure.updated_at)
-                assert execution.outputs.get("o0", float) > 0
-                return seen
-
-            return list(await asyncio.gather(*(one(remote.execution(name)) for name in names)))
-
-    return asyncio.run(main())
+async def as_completed(remote: FlyteRemote, executions: list[FlyteWorkflowExecution]) -> list[float]:
+    """Take executions as they end."""
+    return [
+        delay(outcome.execution)
+        async for outcome in remote.as_completed(executions, poll_interval=1)
+        if outcome.execution is not None
+    ]
 
 
-def flytekits(endpoint: str, names: list[str]) -> list[float]:
-    """Wait with flytekit, in a thread each; returns the delay of each completion."""
-    from flytekit.configuration import Config as TheirConfig
-    from flytekit.remote import FlyteRemote as TheirRemote
+async def tasks(_: FlyteRemote, executions: list[FlyteWorkflowExecution]) -> list[float]:
+    """Wait in a task for each."""
 
-    remote = TheirRemote(TheirConfig.for_endpoint(endpoint, insecure=True), PROJECT, DOMAIN)
+    async def one(execution: FlyteWorkflowExecution) -> float:
+        seconds = delay(await execution.wait(poll_interval=1))
+        assert execution.outputs.get("o0", float) > 0  # as flytekit's client reads it
+        return seconds
 
-    def one(name: str) -> float:
-        execution = remote.fetch_execution(name=name)
-        execution = remote.wait(execution, poll_interval=timedelta(seconds=1), sync_nodes=False)
-        seen = delay(execution.closure.updated_at.replace(tzinfo=UTC))
-        assert execution.outputs.get("o0", float) > 0
-        return seen
-
-    with ThreadPoolExecutor(len(names)) as pool:
-        return list(pool.map(one, names))
+    return list(await asyncio.gather(*(one(execution) for execution in executions)))
 
 
-CLIENTS = {"flyteasync": ours, "flytekit": flytekits}
+WAYS: dict[str, Callable[[FlyteRemote, list[FlyteWorkflowExecution]], Coroutine[Any, Any, list[float]]]] = {
+    "as_completed": as_completed,
+    "tasks": tasks,
+}
 
 
-def child(client: str, endpoint: str) -> None:
-    """Wait for the executions named on standard input, and print what it took."""
-    names = json.loads(sys.stdin.readline())
-    began = time.process_time()
-    delays = CLIENTS[client](endpoint, names)
-    spent = time.process_time() - began
-    print(
-        json.dumps(
-            {
-                "cpu_s": round(spent, 2),
-                "delay_p50_s": round(statistics.median(delays), 3),
-                "delay_p95_s": round(sorted(delays)[int(0.95 * (len(delays) - 1))], 3),
-            }
-        )
-    )
+async def wait(endpoint: str, way: str) -> dict[str, Any]:
+    """Wait for what standard input tells, and return what it took."""
+    order = json.loads(sys.stdin.readline())
+    async with FlyteRemote(Config.for_endpoint(endpoint, insecure=True), PROJECT, DOMAIN) as remote:
+        executions = [remote.execution(name) for name in order["names"]]
+        await asyncio.sleep(max(0.0, order["begin"] - time.time()))
+        spent, began = time.process_time(), time.monotonic()
+        delays = await WAYS[way](remote, executions)
+        took = {"cpu_s": time.process_time() - spent, "wall_s": time.monotonic() - began}
+    return {**took, "delays": delays, "failed": sum(not execution.is_successful for execution in executions)}
 
 
-async def measure(client: str, executions: int, over: float) -> dict[str, Any]:
-    """Have one client wait, in a process of its own, on a server of its own."""
+async def measure(command: list[str], executions: int, over: float, failing: int) -> dict[str, Any]:
+    """Have a client wait, in a process of its own, on a server of its own."""
     async with await Environment.start("benchmarks.support.tasks:HANDLERS") as environment:
-        names = await launch(environment.endpoint, executions, over)
+        names, begin = await launch(environment.endpoint, executions, over, failing)
+        assert time.time() < begin - HEAD_START, "launching took too long: raise LAUNCH_SECONDS_EACH"
         await environment.stats(reset=True)
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "benchmarks.wait", "--child", client, "--endpoint", environment.endpoint),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            *command, environment.endpoint, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
-        out, _ = await process.communicate(json.dumps(names).encode() + b"\n")
+        order = {"names": names, "begin": begin - HEAD_START, "project": PROJECT, "domain": DOMAIN}
+        out, _ = await process.communicate(json.dumps(order).encode() + b"\n")
         if process.returncode:
-            sys.exit(f"the {client} process ended with status {process.returncode}")
+            sys.exit(f"{command} ended with status {process.returncode}")
         stats = await environment.stats()
-        rpcs = {method: sum(by_status.values()) for method, by_status in stats["calls"].items()}
-        return {**json.loads(out.splitlines()[-1]), "rpcs": sum(rpcs.values()), "by_method": rpcs}
+    took = json.loads(out.splitlines()[-1])
+    rpcs = {method: sum(by_status.values()) for method, by_status in stats["calls"].items()}
+    delays = sorted(took.pop("delays"))
+    return {
+        "cpu_s": round(took["cpu_s"], 2),
+        "cpu_percent": round(100 * took["cpu_s"] / took["wall_s"], 1),
+        "delay_p50_s": round(statistics.median(delays), 3),
+        "delay_p95_s": round(delays[int(0.95 * (len(delays) - 1))], 3),
+        "unseen": executions - len(delays),
+        "failed": took["failed"],
+        "rpcs": sum(rpcs.values()),
+        "by_method": rpcs,
+    }
 
 
-async def compare(executions: int, over: float) -> dict[str, Any]:
-    """Measure both clients, one after the other."""
-    result = {client: await measure(client, executions, over) for client in CLIENTS}
+def ours(way: str) -> list[str]:
+    return [sys.executable, "-m", "benchmarks.wait", "child", "--way", way, "--endpoint"]
+
+
+async def scale(options: argparse.Namespace) -> dict[str, Any]:
+    """flyteasync alone, with many executions."""
+    executions = options.executions or 10_000
+    result = await measure(ours(options.way), executions, options.over, 10)
+    budget = RPCS_EACH * executions + RPCS_MORE_IF_FAILED * result["failed"]
+    result["rpcs_over_budget"] = max(0, math.ceil(result["rpcs"] - budget))
+    return {"executions": executions, "over_s": options.over, **result}
+
+
+async def compare(options: argparse.Namespace) -> dict[str, Any]:
+    """Both clients, one after the other."""
+    executions = options.executions or 1000
+    commands = {"flyteasync": ours("tasks"), "flytekit": [options.flytekit, "-m", "benchmarks.support.flytekit_wait"]}
+    result = {client: await measure(command, executions, options.over, 0) for client, command in commands.items()}
     us, them = result["flyteasync"], result["flytekit"]
     return {
         "executions": executions,
-        "over_s": over,
+        "over_s": options.over,
         **result,
         "times_fewer_rpcs": round(them["rpcs"] / us["rpcs"], 1),
         "times_less_cpu": round(them["cpu_s"] / us["cpu_s"], 1),
     }
 
 
+async def memory(options: argparse.Namespace) -> dict[str, Any]:
+    """Bytes that each wait takes, beyond the execution itself, while the server does not answer."""
+    executions = options.executions or 10_000
+
+    async def all_at_once(remote: FlyteRemote, waiting: list[FlyteWorkflowExecution]) -> None:
+        await remote.wait_all(waiting, timeout=3600)
+
+    async def in_tasks(_: FlyteRemote, waiting: list[FlyteWorkflowExecution]) -> None:
+        async with asyncio.TaskGroup() as group:
+            for execution in waiting:
+                group.create_task(execution.wait(timeout=3600))
+
+    return {
+        "executions": executions,
+        "wait_all_bytes": await bytes_of_each(all_at_once, executions),
+        "tasks_bytes": await bytes_of_each(in_tasks, executions),
+    }
+
+
+async def bytes_of_each(
+    work: Callable[[FlyteRemote, list[FlyteWorkflowExecution]], Coroutine[Any, Any, None]], executions: int
+) -> int:
+    async def grown(count: int) -> int:
+        async with FlyteRemote(Config.for_endpoint("127.0.0.1:9", insecure=True), PROJECT, DOMAIN) as remote:
+            waiting = [remote.execution(f"a{index:019d}") for index in range(count)]
+            gc.collect()
+            before = tracemalloc.get_traced_memory()[0]
+            task = asyncio.ensure_future(work(remote, waiting))
+            await asyncio.sleep(1)
+            assert remote.watcher.waiting == count
+            gc.collect()
+            after = tracemalloc.get_traced_memory()[0]
+            task.cancel()
+            await asyncio.wait([task])
+            return after - before
+
+    tracemalloc.start()
+    try:
+        few = 10
+        base = await grown(few)  # what there is once, such as modules that are imported when first needed
+        return (await grown(few + executions) - min(base, await grown(few))) // executions
+    finally:
+        tracemalloc.stop()
+
+
+MODES = {"scale": scale, "compare": compare, "memory": memory}
+
+
+def misses(mode: str, result: dict[str, Any]) -> list[str]:
+    """Which limits a result does not keep."""
+    found: list[str] = []
+    for name, (kind, limit) in LIMITS[mode].items():
+        kept = result[name] <= limit if kind == "at most" else result[name] >= limit
+        if not kept:
+            found.append(f"{name} is {result[name]}, and must be {kind} {limit:g}")
+    return found
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Waiting: flyteasync against flytekit with threads.")
-    parser.add_argument("--executions", type=int, default=1000)
+    parser = argparse.ArgumentParser(description="What it costs to wait for many executions.")
+    parser.add_argument("mode", nargs="?", choices=[*MODES, "child"], default="scale", metavar="scale|compare|memory")
+    parser.add_argument("--executions", type=int, help="10000 by default; 1000 to compare")
     parser.add_argument("--over", type=float, default=60.0, help="seconds over which the executions end")
+    parser.add_argument("--way", choices=WAYS, default="as_completed", help="how flyteasync waits for many")
+    parser.add_argument("--flytekit", default=sys.executable, help="the Python that has flytekit")
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--child", choices=CLIENTS, help=argparse.SUPPRESS)
+    parser.add_argument("--check", action="store_true", help="fail if a limit is missed")
     parser.add_argument("--endpoint", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.child:
-        child(options.child, options.endpoint)
+    if options.mode == "child":
+        print(json.dumps(asyncio.run(wait(options.endpoint, options.way))))
         return
-    result = asyncio.run(compare(options.executions, options.over))
-    if options.json:
-        print(json.dumps(result))
-        return
-    print(f"{result['executions']} executions that end over {result['over_s']:g} s")
-    for client in CLIENTS:
-        figures = result[client]
-        print(
-            f"  {client:<10} {figures['rpcs']:>7} RPCs {figures['cpu_s']:>7} CPU s, outputs after the end: "
-            f"{figures['delay_p50_s']} s p50, {figures['delay_p95_s']} s p95"
-        )
-    print(f"  {result['times_fewer_rpcs']} times fewer RPCs, {result['times_less_cpu']} times less CPU")
+    result = asyncio.run(MODES[options.mode](options))
+    print(json.dumps(result, indent=None if options.json else 2))
+    missed = misses(options.mode, result)
+    for miss in missed:
+        print(miss, file=sys.stderr)
+    if options.check and missed:
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,9 @@ storage, interop | rpc, server | auth | entities | watcher | executions | remote
 imported when they are first asked for, so that `import flyteasync` costs next to nothing.
 """
 
-import importlib
 from typing import TYPE_CHECKING
+
+from .on_demand import on_demand
 
 if TYPE_CHECKING:
     from .config import Config as Config
@@ -26,12 +27,18 @@ if TYPE_CHECKING:
     from .literals import LiteralsResolver as LiteralsResolver
     from .literals import StructuredDataset as StructuredDataset
     from .remote import FlyteRemote as FlyteRemote
+    from .remote import Options as Options
+    from .remote import Outcome as Outcome
+    from .remote import execution_name as execution_name
     from .rpc import CallOptions as CallOptions
     from .rpc import RetryPolicy as RetryPolicy
+    from .watcher import ExecutionEvent as ExecutionEvent
+    from .watcher import NodeEvent as NodeEvent
 
 _HOMES = {
     "CallOptions": "rpc",
     "Config": "config",
+    "ExecutionEvent": "watcher",
     "FlyteDirectory": "literals",
     "FlyteError": "errors",
     "FlyteFile": "literals",
@@ -44,16 +51,21 @@ _HOMES = {
     "FlyteWorkflow": "entities",
     "FlyteWorkflowExecution": "executions",
     "LiteralsResolver": "literals",
+    "NodeEvent": "watcher",
+    "Options": "remote",
+    "Outcome": "remote",
     "PlatformConfig": "config",
     "RemoteExecutionBase": "executions",
     "RetryPolicy": "rpc",
     "StructuredDataset": "literals",
     "TypedInterface": "entities",
+    "execution_name": "remote",
 }
 
 __all__ = [
     "CallOptions",
     "Config",
+    "ExecutionEvent",
     "FlyteDirectory",
     "FlyteError",
     "FlyteFile",
@@ -66,21 +78,15 @@ __all__ = [
     "FlyteWorkflow",
     "FlyteWorkflowExecution",
     "LiteralsResolver",
+    "NodeEvent",
+    "Options",
+    "Outcome",
     "PlatformConfig",
     "RemoteExecutionBase",
     "RetryPolicy",
     "StructuredDataset",
     "TypedInterface",
+    "execution_name",
 ]
 
-
-def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(importlib.import_module(f".{home}", __name__), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = on_demand(__name__, _HOMES)

@@ -15,6 +15,7 @@
     │   └── FlyteAssertion (AssertionError)           an expectation that does not hold
     │       ├── FlyteEntityNotExistException          NOT_FOUND
     │       └── FlyteTimeout (TimeoutError)           a wait's own time limit: wait again
+    ├── FlyteExecutionFailed                    an execution ended without success: read what its `error` says
     ├── FlyteSystemException                    the server's or the network's fault: try again, or report it
     │   ├── FlyteSystemUnavailableException           nobody answers
     │   ├── FlyteDeadlineExceeded (TimeoutError)      an RPC, retries included, took longer than allowed
@@ -43,6 +44,7 @@ __all__ = [
     "FlyteEntityAlreadyExistsException",
     "FlyteEntityNotExistException",
     "FlyteError",
+    "FlyteExecutionFailed",
     "FlyteInvalidFields",
     "FlyteInvalidInputException",
     "FlyteNotImplementedException",
@@ -96,6 +98,7 @@ class FlyteError(Exception):
         retryable: whether the same call may succeed later without a change.
         http_status: what a web service may answer with on this error.
         details: the messages that the server attached to its status.
+        retry_after: seconds to wait before trying again; None if nothing is known.
     """
 
     default_code: ClassVar[str] = "Unknown"
@@ -112,6 +115,7 @@ class FlyteError(Exception):
         error_code: str | None = None,
         retryable: bool | None = None,
         details: tuple[Any, ...] = (),
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
         self.method = method
@@ -120,6 +124,7 @@ class FlyteError(Exception):
         self.error_code = error_code or self.default_code
         self.retryable = self.default_retryable if retryable is None else retryable
         self.details = details
+        self.retry_after = retry_after
 
     def __str__(self) -> str:
         return str(self.args[0]) if self.args else ""
@@ -231,6 +236,25 @@ class FlyteTimeout(FlyteAssertion, TimeoutError):
     default_code = "USER:Timeout"
     default_retryable = True
     http_status = 504
+
+
+class FlyteExecutionFailed(FlyteError):
+    """An execution failed, was aborted or timed out, and its outputs were asked for.
+
+    Attributes:
+        phase: how it ended: FAILED, ABORTED or TIMED_OUT.
+        error: the remote error, a `flyteidl.core.ExecutionError` with code, message, kind and origin; None if the
+            exception was made without one. `error_code` is its code.
+    """
+
+    default_code = "USER:ExecutionFailed"
+
+    def __init__(self, message: str = "", *, phase: str = "FAILED", error: Any = None, **more: Any) -> None:
+        if error is not None:
+            more.setdefault("error_code", error.code)
+        super().__init__(message, **more)
+        self.phase = phase
+        self.error: Any = error
 
 
 class FlyteSystemException(FlyteError):

@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).parent.parent / "flyteasync"
 
 ROWS = {
+    "on_demand": 0,
     "errors": 0,
     "deadline": 1,
     "codec": 2,

@@ -16,13 +16,18 @@ def modules_after(statement: str) -> set[str]:
 
 def test_import_brings_neither_grpc_nor_generated_code() -> None:
     loaded = modules_after("import flyteasync")
-    assert {name for name in loaded if name.startswith("flyteasync")} == {"flyteasync"}
+    assert {name for name in loaded if name.startswith("flyteasync")} == {"flyteasync", "flyteasync.on_demand"}
     assert not loaded & {"grpc", "betterproto2", "anyio", "asyncio", "httpx2", "yaml", "tenacity"}
 
 
 def test_a_remote_brings_nothing_that_only_some_values_need() -> None:
     loaded = modules_after("from flyteasync import FlyteRemote; import flyteasync.literals, flyteasync.storage")
     assert not loaded & {"httpx2", "obstore", "pandas", "pyarrow", "cloudpickle", "flytekit", "flyteidl"}
+
+
+def test_a_remote_that_is_ready_to_send_has_no_machinery_for_values_or_failures() -> None:
+    loaded = modules_after("from flyteasync import Config, FlyteRemote; FlyteRemote(Config.for_endpoint('dns:///x'))")
+    assert not loaded & {"flyteasync.literals.convert", "msgspec", "tenacity", "pickle", "configparser", "html", "yaml"}
 
 
 def test_the_cli_module_is_light_until_a_command_runs() -> None:

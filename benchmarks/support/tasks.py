@@ -1,15 +1,17 @@
-"""The tasks that the benchmarks launch: one ends at a given time, one does nothing."""
+"""The tasks and workflows that the benchmarks launch."""
 
 import asyncio
 import time
 from typing import Any
 
 from flyteasync.idl import admin, core, methods
-from flyteasync.literals import literal_type
+from flyteasync.literals import literal_type, to_literal
 
-TASK = "bench.until"
+TASK, FAILING = "bench.until", "bench.fail_at"
 NOTHING = "bench.nothing"
 CHAIN = "bench.chain"
+DOUBLE = "bench.double"
+WIDE = "bench.wide"
 
 
 async def until(when: float) -> float:
@@ -23,39 +25,87 @@ async def nothing(a: int) -> int:
     return a
 
 
-HANDLERS = {TASK: until}
+async def double(x: int) -> int:
+    """Twice a number."""
+    return 2 * x
 
 
-def registration(project: str, domain: str) -> admin.TaskCreateRequest:
-    """The request that registers the task."""
-    identifier = core.Identifier(
-        resource_type=core.ResourceType.TASK, project=project, domain=domain, name=TASK, version="1"
+async def fail_at(when: float) -> float:
+    """Fail at a point of Unix time, with more text than lists show."""
+    await until(when)
+    raise ValueError("it was meant to fail, and says so at length: " + "abcdefghij" * 20)
+
+
+HANDLERS = {TASK: until, FAILING: fail_at, DOUBLE: double}
+
+
+def registration(project: str, domain: str, name: str = TASK) -> admin.TaskCreateRequest:
+    """The request that registers a task which ends or fails at a given time."""
+    return _task(_identifier(core.ResourceType.TASK, project, domain, name), "when", float)
+
+
+def double_registration(project: str, domain: str) -> admin.TaskCreateRequest:
+    """The request that registers the task which doubles a number."""
+    return _task(_identifier(core.ResourceType.TASK, project, domain, DOUBLE), "x", int)
+
+
+def wide_registration(
+    project: str, domain: str, nodes: int
+) -> tuple[admin.WorkflowCreateRequest, admin.LaunchPlanCreateRequest]:
+    """The requests that register a workflow of so many nodes, each of which doubles its number, and its launch plan."""
+    task = _identifier(core.ResourceType.TASK, project, domain, DOUBLE)
+    template = core.WorkflowTemplate(
+        id=_identifier(core.ResourceType.WORKFLOW, project, domain, WIDE),
+        interface=core.TypedInterface(inputs=core.VariableMap(), outputs=core.VariableMap()),
+        metadata=core.WorkflowMetadata(),
+        metadata_defaults=core.WorkflowMetadataDefaults(),
+        nodes=[
+            core.Node(
+                id=f"n{index}",
+                metadata=core.NodeMetadata(name=f"n{index}"),
+                inputs=[
+                    core.Binding(var="x", binding=core.BindingData(scalar=to_literal(index, literal_type(int)).scalar))
+                ],
+                task_node=core.TaskNode(reference_id=task),
+            )
+            for index in range(nodes)
+        ],
     )
-    number = core.Variable(type=literal_type(float))
+    plan_id = _identifier(core.ResourceType.LAUNCH_PLAN, project, domain, WIDE)
+    return (
+        admin.WorkflowCreateRequest(id=template.id, spec=admin.WorkflowSpec(template=template)),
+        admin.LaunchPlanCreateRequest(id=plan_id, spec=admin.LaunchPlanSpec(workflow_id=template.id)),
+    )
+
+
+def _identifier(kind: core.ResourceType, project: str, domain: str, name: str) -> core.Identifier:
+    return core.Identifier(resource_type=kind, project=project, domain=domain, name=name, version="1")
+
+
+def _task(identifier: core.Identifier, argument: str, number_type: type) -> admin.TaskCreateRequest:
+    number = core.Variable(type=literal_type(number_type))
     template = core.TaskTemplate(
         id=identifier,
         type="python-task",
-        metadata=core.TaskMetadata(runtime=core.RuntimeMetadata(version="1", flavor="python")),
+        metadata=core.TaskMetadata(
+            runtime=core.RuntimeMetadata(version="1", flavor="python"), retries=core.RetryStrategy()
+        ),
         interface=core.TypedInterface(
-            inputs=core.VariableMap(variables={"when": number}), outputs=core.VariableMap(variables={"o0": number})
+            inputs=core.VariableMap(variables={argument: number}), outputs=core.VariableMap(variables={"o0": number})
         ),
         container=core.Container(image="none", args=["none"]),
     )
     return admin.TaskCreateRequest(id=identifier, spec=admin.TaskSpec(template=template))
 
 
-def _identifier(project: str, domain: str, name: str, kind: core.ResourceType) -> core.Identifier:
-    return core.Identifier(resource_type=kind, project=project, domain=domain, name=name, version="1")
-
-
 def chain_plan(project: str, domain: str) -> core.Identifier:
     """The launch plan that `chain` registers."""
-    return _identifier(project, domain, CHAIN, core.ResourceType.LAUNCH_PLAN)
+    return _identifier(core.ResourceType.LAUNCH_PLAN, project, domain, CHAIN)
 
 
 def chain(project: str, domain: str) -> list[tuple[methods.Method[Any, Any], Any]]:
     """What registers a workflow of three nodes in a row that do nothing."""
-    task = _identifier(project, domain, NOTHING, core.ResourceType.TASK)
+    task = _identifier(core.ResourceType.TASK, project, domain, NOTHING)
     interface = core.TypedInterface(inputs=_whole_number("a"), outputs=_whole_number("o0"))
     template = core.TaskTemplate(
         id=task,
@@ -64,7 +114,7 @@ def chain(project: str, domain: str) -> list[tuple[methods.Method[Any, Any], Any
         interface=interface,
         container=core.Container(image="none"),
     )
-    workflow = _identifier(project, domain, CHAIN, core.ResourceType.WORKFLOW)
+    workflow = _identifier(core.ResourceType.WORKFLOW, project, domain, CHAIN)
     nodes = [
         core.Node(
             id=f"n{i}",

@@ -7,24 +7,26 @@ when the replica that launched them ends.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import signal
 import socket
 import sys
 import uuid
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Annotated, Any
 
 import uvicorn
 from fastapi import Body, Depends, FastAPI, Header, Query, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel
 from typing_extensions import override
 
 from flyteasync import Config, FlyteError, FlyteRemote, FlyteWorkflowExecution
 from flyteasync.errors import FlyteTimeout
+from flyteasync.watcher import Watch
 
 PROJECT = os.environ.get("FLYTE_PROJECT", "flytesnacks")
 DOMAIN = os.environ.get("FLYTE_DOMAIN", "development")
@@ -36,6 +38,9 @@ CALL_TIMEOUT = 5.0
 
 LONGEST_WAIT = 60.0
 """Seconds that a client may wait with one request."""
+
+HEARTBEAT = 15.0
+"""Seconds between two signs of life in a stream of events, which proxies may cut off otherwise."""
 
 GRACE = 20
 """Seconds that open requests have to end after SIGTERM. Waits end at once, and the rest are bounded by their calls."""
@@ -139,6 +144,25 @@ async def wait(
     return Execution.of(execution if execution.is_done else await execution.sync())
 
 
+@app.get("/executions/{name}/events")
+async def events(
+    request: Request,
+    response: Response,
+    remote: Remote,
+    name: str,
+    nodes: bool = False,
+    last_event_id: Annotated[str | None, Header()] = None,
+) -> StreamingResponse:
+    """The changes of an execution's phase, and of its nodes', as server-sent events, up to the last one.
+
+    A client that lost the connection sends the id of the last event that it has, as browsers do, and is told the rest.
+    """
+    execution = await remote.execution(name).sync()
+    watch = execution.watch(nodes=nodes, since=last_event_id or None, poll_interval=2)
+    headers = {**response.headers, "cache-control": "no-store"}
+    return StreamingResponse(stream(request, watch), headers=headers, media_type="text/event-stream")
+
+
 @app.get("/healthz")
 async def healthz() -> dict[str, str]:
     """Whether this process is alive; whether Flyte is, does not matter."""
@@ -149,6 +173,32 @@ async def healthz() -> dict[str, str]:
 async def readyz(remote: Remote) -> dict[str, str]:
     """Whether Flyte answers."""
     return {"status": "ok", "flyte": (await remote.ping()).version}
+
+
+async def stream(request: Request, watch: Watch) -> AsyncIterator[str]:
+    """Events as text; ends with the execution, with the client, and with this service."""
+    closing = asyncio.create_task(close(watch, request))
+    try:
+        async with watch:
+            while True:
+                try:
+                    event = await asyncio.wait_for(anext(watch, None), HEARTBEAT)
+                except TimeoutError:
+                    yield ": still here\n\n"
+                    continue
+                if event is None:
+                    return
+                content = event.to_dict()
+                yield f"id: {event.id}\nevent: {content['kind']}\ndata: {json.dumps(content)}\n\n"
+    finally:
+        closing.cancel()
+        await asyncio.gather(closing, return_exceptions=True)
+
+
+async def close(watch: Watch, request: Request) -> None:
+    """Have a stream end when the client is gone, or this service is stopped."""
+    await first_of(request.app.state.stopping.wait(), disconnection(request))
+    await watch.aclose()
 
 
 async def first_of(*coroutines: Coroutine[Any, Any, object]) -> None:

@@ -101,7 +101,10 @@ class Message(betterproto2.Message):
     __signature__ = _SharedSignature()
 
     def __init__(self, /, *values: Any, **named: Any) -> None:
-        vars(self).update(arguments(plan_of(type(self)), type(self), values, named))
+        plan = plan_of(type(self))
+        if values or not named.keys() <= plan.fields.keys():
+            named = arguments(plan, type(self), values, named)
+        self.__dict__.update(named)
         self._raw = None
         self._depth = 0
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -45,6 +44,8 @@ class Entry:
         if self.variable in os.environ:
             return self._value(os.environ[self.variable], f"environment variable {self.variable}")
         if file.ini is not None:
+            import configparser  # imported already by whoever read the file
+
             where = f"{file.path}: [{self.section}] {self.option}"
             try:
                 return self._value(file.ini.get(self.section, self.option, fallback=None), where)

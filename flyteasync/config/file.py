@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import configparser
 import logging
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import FlyteInvalidInputException
+
+if TYPE_CHECKING:
+    import configparser
 
 logger = logging.getLogger(__name__)
 
@@ -113,27 +115,7 @@ def _read_yaml(path: Path) -> ConfigFile:
 
 
 def _read_ini(path: Path) -> ConfigFile:
-    parser = configparser.ConfigParser()
-    try:
-        parser.read_string(_text(path), source=str(path))
-    except configparser.Error as error:
-        # Its own text quotes the line, which may hold a secret.
-        raise FlyteInvalidInputException(f"the configuration file {path} is not valid INI: {_what(error)}") from None
-    if parser.has_section("internal"):
-        raise FlyteInvalidInputException(f"the configuration file {path} must not have a section 'internal'")
-    return ConfigFile(path, ini=parser)
+    text = _text(path)
+    from .ini import read_ini  # only those who have such a file pay for the parser
 
-
-def _what(error: configparser.Error) -> str:
-    """What is wrong and where."""
-    match error:
-        case configparser.MissingSectionHeaderError():
-            return f"line {error.lineno} stands before the first section"
-        case configparser.ParsingError() if error.errors:
-            return f"line {error.errors[0][0]} is neither a section nor an option"
-        case configparser.DuplicateSectionError():
-            return f"section {error.section!r} occurs twice"
-        case configparser.DuplicateOptionError():
-            return f"option {error.option!r} of section {error.section!r} occurs twice"
-        case _:
-            return type(error).__name__
+    return ConfigFile(path, ini=read_ini(path, text))

@@ -26,11 +26,11 @@ class IdlEntity(ABC):
 
     def verbose_string(self) -> str:
         """All that the message holds, one field a line."""
-        return message_text(self.to_flyte_idl())
+        return message_text(self._generated())
 
     def serialize_to_string(self) -> bytes:
         """The message in its wire form."""
-        return encode(self.to_flyte_idl())
+        return encode(self._generated())
 
     @property
     def is_empty(self) -> bool:
@@ -54,6 +54,10 @@ class IdlEntity(ABC):
     def _repr_html_(self) -> str:  # the name is Jupyter's
         """The object in a notebook."""
         return html_of(repr(self)[1:-1], self._tables(), self.verbose_string())
+
+    def _generated(self) -> Message:
+        """The generated message, also where `to_flyte_idl` gives flyteidl's own."""
+        return self.to_flyte_idl()
 
     def _tables(self) -> dict[str, list[tuple[str, str]]]:
         """What a notebook shows as tables, by heading."""

@@ -12,9 +12,7 @@ from ..codec import decode, encode
 from ..errors import FlyteTypeException
 from ..idl import core
 from ..interop import MessageLike, message_of
-from ..literals import guess_type, type_text
 from .idl_entity import IdlEntity
-from .json_inputs import parse, schema_of
 
 
 @dataclass(frozen=True)
@@ -114,6 +112,8 @@ class TypedInterface(IdlEntity):
         Files and datasets are URIs, dates and times ISO 8601 texts, durations that or seconds. Inputs with a default
         are not required: those of a launch plan know their defaults, those of a workflow or task have none.
         """
+        from .json_inputs import schema_of
+
         return schema_of(self._inputs, self.required, self._optional)
 
     def parse_json(self, body: str | bytes | Mapping[str, Any]) -> dict[str, Any]:
@@ -126,6 +126,8 @@ class TypedInterface(IdlEntity):
             FlyteInvalidFields: inputs are missing, not known, or do not fit; its `fields` tells which and why.
             FlyteInvalidInputException: the body is no JSON object.
         """
+        from .json_inputs import parse
+
         return parse(body, self._inputs, self.required)
 
     @override
@@ -163,6 +165,8 @@ def _types(variables: dict[str, core.Variable]) -> dict[str, Any]:
 def _guess(literal_type: core.LiteralType | None) -> Any:
     if literal_type is None:
         return Any
+    from ..literals import guess_type  # interfaces are often only read
+
     try:
         return guess_type(literal_type)
     except FlyteTypeException:
@@ -170,6 +174,8 @@ def _guess(literal_type: core.LiteralType | None) -> Any:
 
 
 def _type_text(variable: core.Variable) -> str:
+    from ..literals import type_text
+
     return "no type" if variable.type is None else type_text(variable.type)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import html
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any, Generic, TypeVar
 
@@ -125,6 +124,8 @@ class LazyEntity(Entity, Generic[E]):
 
     @override
     def _repr_html_(self) -> str:
+        import html  # notebooks alone need it
+
         return html.escape(repr(self)) if self._entity is None else self._entity._repr_html_()
 
     @override

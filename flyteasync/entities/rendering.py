@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import html
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -26,12 +25,22 @@ def message_text(message: Message) -> str:
 
 def html_of(title: str, tables: Mapping[str, Sequence[tuple[str, str]]], text: str) -> str:
     """A title, two-column tables under their headings, and a text that can be folded out; everything is escaped."""
+    import html  # notebooks alone need it
+
     parts = [f"<h4>{html.escape(title)}</h4>"]
     for heading, rows in tables.items():
         cells = "".join(f"<tr><td>{html.escape(left)}</td><td>{html.escape(right)}</td></tr>" for left, right in rows)
         parts.append(f"<table><caption>{html.escape(heading)}</caption>{cells}</table>")
     parts.append(f"<details><summary>message</summary><pre>{html.escape(text)}</pre></details>")
     return "".join(parts)
+
+
+def link_html(url: str | None) -> str:
+    """A link to a page, if there is one."""
+    import html  # as above
+
+    text = html.escape(url or "")
+    return f'<p><a href="{text}">{text}</a></p>' if text else ""
 
 
 def _message(message: Message) -> Iterator[str]:

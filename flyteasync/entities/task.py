@@ -13,7 +13,6 @@ from ..errors import FlyteTypeException, FlyteValueException
 from ..idl import admin, core
 from ..idl.google import protobuf
 from ..interop import MessageLike, flytekit, message_of, optional_message_of
-from ..literals import to_python
 from .base import Entity
 from .interface import TypedInterface
 
@@ -133,7 +132,8 @@ class FlyteTask(Entity):
     @override
     def id(self) -> core.Identifier:
         """Project, domain, name and version."""
-        return self._template.id or core.Identifier(resource_type=self.resource_type)
+        found = self._template.id
+        return found if found is not None else core.Identifier(resource_type=self.resource_type)
 
     @property
     def type(self) -> str:
@@ -154,6 +154,8 @@ class FlyteTask(Entity):
     @property
     def custom(self) -> dict[str, Any]:
         """What the kind of task needs besides; all numbers are floats."""
+        from ..literals import to_python
+
         struct = self._template.custom
         return {} if struct is None else to_python(core.Literal(scalar=core.Scalar(generic=struct)), name="custom")
 

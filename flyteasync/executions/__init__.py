@@ -5,6 +5,7 @@ from .context import Context
 from .node import FlyteNodeExecution
 from .task import FlyteTaskExecution
 from .workflow import FlyteWorkflowExecution
+from .workflows import WorkflowCache
 
 __all__ = [
     "Context",
@@ -12,4 +13,5 @@ __all__ = [
     "FlyteTaskExecution",
     "FlyteWorkflowExecution",
     "RemoteExecutionBase",
+    "WorkflowCache",
 ]

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+import enum
+from abc import abstractmethod
+from collections.abc import Hashable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
+from typing_extensions import override
+
+from ..entities import IdlEntity
 from ..errors import FlyteAssertion
 from ..idl import core
-from ..literals import LiteralsResolver
+
+if TYPE_CHECKING:
+    from ..literals import LiteralsResolver
 
 CUT_SHORT_BYTES = 97
 """Lists cut an error's text to 100 bytes, or up to three fewer where a character would be torn."""
@@ -32,11 +40,21 @@ class Data:
     unreadable: str | None = None
     unreadable_inputs: str | None = None
 
+    def is_whole(self, *, succeeded: bool) -> bool:
+        """Whether nothing is missing of what an execution has that succeeded, or did not."""
+        return self.inputs is not None and (self.outputs is not None or not succeeded)
 
-class RemoteExecutionBase(ABC):
-    """An execution on a Flyte backend, with inputs, outputs and an end."""
+
+class RemoteExecutionBase(IdlEntity):
+    """An execution on a Flyte backend, with inputs, outputs and an end.
+
+    Executions are equal, and hash alike, if their identifiers are equal, whatever is known of how far they are.
+    """
 
     _data: Data
+
+    _loading: ClassVar[str] = "`await execution.sync()`"
+    """What loads the values."""
 
     @property
     @abstractmethod
@@ -49,8 +67,8 @@ class RemoteExecutionBase(ABC):
         """Why the execution failed or was aborted; None if it succeeded. Raises FlyteAssertion while it runs."""
 
     @abstractmethod
-    def short_string(self) -> str:
-        """What the execution is, in a few words."""
+    def _key(self) -> Hashable:
+        """What tells executions apart."""
 
     @property
     def inputs(self) -> LiteralsResolver:
@@ -64,9 +82,7 @@ class RemoteExecutionBase(ABC):
                 f"the inputs of {self.short_string()} could not be read: {self._data.unreadable_inputs}"
             )
         if self._data.inputs is None:
-            raise FlyteAssertion(
-                f"the inputs of {self.short_string()} are not loaded yet: `await execution.sync()` first"
-            )
+            raise FlyteAssertion(f"the inputs of {self.short_string()} are not loaded yet: {self._loading} first")
         return self._data.inputs
 
     @property
@@ -90,7 +106,7 @@ class RemoteExecutionBase(ABC):
             return self._data.outputs
         if self._data.unreadable is not None:
             raise FlyteAssertion(f"the outputs of {this} could not be read: {self._data.unreadable}")
-        raise FlyteAssertion(f"the outputs of {this} are not loaded yet: `await execution.sync()` first")
+        raise FlyteAssertion(f"the outputs of {this} are not loaded yet: {self._loading} first")
 
     def _require_done(self) -> None:
         if not self.is_done:
@@ -99,8 +115,30 @@ class RemoteExecutionBase(ABC):
                 f"{self.short_string()} is in progress"
             )
 
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.short_string()}>"
+    @override
+    def __eq__(self, other: object) -> bool:
+        return self._key() == other._key() if isinstance(other, RemoteExecutionBase) else NotImplemented
+
+    @override
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    @override
+    def _tables(self) -> dict[str, list[tuple[str, str]]]:
+        from ..literals.text import literal_text  # a program that reads no values does not pay for it
+
+        tables: dict[str, list[tuple[str, str]]] = {}
+        if self.is_done and self.error is not None:
+            tables["error"] = [(self.error.code, self.error.message)]
+        for heading, values in (("inputs", self._data.inputs), ("outputs", self._data.outputs)):
+            if values is not None:
+                tables[heading] = [(name, literal_text(literal)) for name, literal in values.literals.items()]
+        return tables
+
+
+def phase_name(phase: enum.IntEnum) -> str:
+    """The name of a phase; the number of one that is newer than this package."""
+    return phase.name or str(phase.value)
 
 
 def cut_short(error: core.ExecutionError | None) -> bool:

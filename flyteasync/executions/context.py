@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from ..idl import admin
 from ..idl.services import AdminService
 from ..literals import Access
 from ..watcher import Name, Watcher
+from .workflows import WorkflowCache
+
+AgainRequest = admin.ExecutionRelaunchRequest | admin.ExecutionRecoverRequest
+"""What has an execution run once more."""
 
 
 class Context(Protocol):
@@ -27,6 +32,15 @@ class Context(Protocol):
         """What values are read through that are not in messages, and whether pickles may be loaded."""
         ...
 
+    @property
+    def workflows(self) -> WorkflowCache:
+        """The workflows that the connection remembers."""
+        ...
+
     def console_url(self, name: Name) -> str:
         """Where Flyte's console shows an execution."""
+        ...
+
+    async def launch_again(self, request: AgainRequest, execution_name: str | None = None) -> Name:
+        """Have an execution run once more, exactly once; the name of the new one."""
         ...

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -30,13 +30,13 @@ from ..literals.offloaded import Offloaded, find_offloaded
 from .base import Data
 from .concurrent import map_concurrently
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("flyteasync.executions")
 
 MAX_VALUES_BYTES = 256 * 1024 * 1024
 """The most bytes that inputs or outputs, or one offloaded literal, are fetched of."""
 
 FETCH_LIMIT = 60.0
-"""Seconds that fetching the inputs or outputs of one execution may take, besides RPCs."""
+"""Seconds that fetching the inputs, or the outputs, of one execution may take, besides RPCs."""
 
 CONCURRENT_FETCHES = 8
 """Offloaded literals of one execution that are fetched at the same time."""
@@ -57,13 +57,15 @@ class Expected:
 
     Attributes:
         succeeded: whether there are outputs.
-        outputs_uri: where they are stored; empty if the server does not say.
+        inputs_uri: where the inputs are stored; empty if the server does not say.
+        outputs_uri: likewise for the outputs.
         inputs: the variables of the interface, if known.
         outputs: likewise.
         hints: Python types by name.
     """
 
     succeeded: bool
+    inputs_uri: str = ""
     outputs_uri: str = ""
     inputs: dict[str, core.Variable] | None = None
     outputs: dict[str, core.Variable] | None = None
@@ -79,15 +81,40 @@ class DataLoader:
     def __init__(self, access: Access) -> None:
         self._access = access
         self._unreachable: dict[str, FlyteError] = {}
+        self._seen: dict[str, dict[str, core.Literal]] = {}
+
+    def recall(self, expected: Expected) -> Data | None:
+        """The values, if they are known without asking; None if the server has to be asked.
+
+        They are if there are none by the interface, or if values stored at the same URI were loaded before: those of an
+        attempt are its node's, and those of the end node the execution's.
+        """
+        inputs = self._recalled(expected.inputs_uri, expected.inputs)
+        outputs = self._recalled(expected.outputs_uri, expected.outputs) if expected.succeeded else None
+        if inputs is None or (outputs is None and expected.succeeded):
+            return None
+        return Data(
+            self._resolver(inputs, expected.inputs, expected.hints),
+            None if outputs is None else self._resolver(outputs, expected.outputs, expected.hints),
+        )
+
+    def remember(self, uri: str, values: LiteralsResolver | None) -> None:
+        """Note which values are stored at a URI; empty ones may be values that the server did not show."""
+        if uri and values:
+            self._seen[uri] = values.literals
 
     async def load(self, answer: Answer, expected: Expected) -> Data:
         """The values of one execution. Costs no RPC."""
-        inputs = await self._side(answer.full_inputs, answer.inputs, "", expected.inputs, expected.hints)
+        # Where nobody knows whether there are inputs, an empty answer most often says that there are none.
+        inputs_uri = expected.inputs_uri if expected.inputs else ""
+        inputs = await self._side(answer.full_inputs, answer.inputs, inputs_uri, expected.inputs, expected.hints)
+        self.remember(expected.inputs_uri, inputs.values)
         if not expected.succeeded:
             return Data(inputs.values, unreadable_inputs=inputs.reason)
         outputs = await self._side(
             answer.full_outputs, answer.outputs, expected.outputs_uri, expected.outputs, expected.hints
         )
+        self.remember(expected.outputs_uri, outputs.values)
         return Data(inputs.values, outputs.values, outputs.reason, inputs.reason)
 
     async def _side(
@@ -101,26 +128,41 @@ class DataLoader:
         """Inputs, or outputs."""
         literals = dict(shown.literals) if shown is not None else {}
         signed = blob.url if blob is not None and blob.bytes > 0 else ""
+        places = [] if literals or variables == {} else [place for place in (signed, uri) if place]
         try:
-            if not literals and variables != {} and (signed or uri):
-                literals = await self._in_time(self._elsewhere([place for place in (signed, uri) if place]))
-            if offloaded := list(find_offloaded(literals)):
-                await self._in_time(self._fetch_all(offloaded))
+            literals = await self._in_time(self._complete(literals, places))
         except FlyteError as error:
             logger.info("values could not be fetched: %s", error)
             return _Side(None, str(error))
+        return _Side(self._resolver(literals, variables, hints))
+
+    def _resolver(
+        self,
+        literals: dict[str, core.Literal],
+        variables: dict[str, core.Variable] | None,
+        hints: Mapping[str, Any] | None,
+    ) -> LiteralsResolver:
         resolver = LiteralsResolver(literals, variables, access=self._access)
         resolver.update_type_hints(hints or {})
-        return _Side(resolver)
+        return resolver
+
+    def _recalled(self, uri: str, variables: dict[str, core.Variable] | None) -> dict[str, core.Literal] | None:
+        return {} if variables == {} else self._seen.get(uri)
+
+    async def _complete(self, literals: dict[str, core.Literal], places: list[str]) -> dict[str, core.Literal]:
+        """The literals, or those at one of the places, with what was offloaded of them."""
+        if places:
+            literals = await self._elsewhere(places)
+        if offloaded := list(find_offloaded(literals)):
+            await self._fetch_all(offloaded)
+        return literals
 
     async def _elsewhere(self, places: list[str]) -> dict[str, core.Literal]:
         """The values at the first place that can be read."""
         failures: list[FlyteError] = []
         for place in places:
             try:
-                return codec.decode(core.LiteralMap, await self._read(place)).literals
-            except FlyteDecodeError as error:
-                failures.append(FlyteDecodeError(f"{without_query(place)}: {error}"))
+                return _decoded(await self._read(place), place)
             except FlyteError as error:
                 failures.append(error)
         raise type(failures[-1])("; ".join(str(failure) for failure in failures)) from failures[-1]
@@ -150,7 +192,7 @@ class DataLoader:
             self._unreachable[root] = error
             raise
 
-    async def _in_time(self, fetching: Any) -> Any:
+    async def _in_time(self, fetching: Awaitable[dict[str, core.Literal]]) -> dict[str, core.Literal]:
         scope = asyncio.timeout(FETCH_LIMIT)
         try:
             async with scope:
@@ -159,6 +201,13 @@ class DataLoader:
             if not scope.expired():
                 raise
             raise FlyteDeadlineExceeded(f"the values were not fetched within {FETCH_LIMIT:g} s") from None
+
+
+def _decoded(content: bytes, place: str) -> dict[str, core.Literal]:
+    try:
+        return codec.decode(core.LiteralMap, content).literals
+    except FlyteDecodeError as error:
+        raise FlyteDecodeError(f"{without_query(place)}: {error}") from error
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from typing_extensions import override
 
+from ..entities import FlyteNode, FlyteWorkflow, TypedInterface
 from ..errors import FlyteAssertion
 from ..idl import admin, core
-from ..literals import LiteralsResolver
-from .base import ABORTED_CODE, TIMED_OUT_CODE, Data, RemoteExecutionBase
+from ..interop import MessageLike, message_of
+from ..watcher import Name
+from .base import ABORTED_CODE, TIMED_OUT_CODE, Data, RemoteExecutionBase, phase_name
 from .task import FlyteTaskExecution
+
+if TYPE_CHECKING:
+    from ..literals import LiteralsResolver
+    from .workflow import FlyteWorkflowExecution
 
 NodePhase = core.NodeExecutionPhase
 
@@ -40,29 +46,60 @@ _ENDS_WITHOUT_ERROR = {
 
 @dataclass(frozen=True)
 class Below:
-    """What a node execution consists of.
+    """What a node execution consists of, and what is known of it from its workflow.
 
     Attributes:
         tasks: the attempts of its task.
-        nodes: the nodes of its sub-workflow, branch or dynamic workflow, by node id.
+        nodes: the nodes of its sub-workflow, branch, dynamic workflow or array, by node id.
+        executions: what it launched.
+        definition: the node in the workflow; None if that could not be told.
+        interface: the types of its inputs and outputs; None if they are not known.
+        workflow: what a dynamic node generated.
+        unread: why something of the node is missing; None if it was read whole.
     """
 
     tasks: tuple[FlyteTaskExecution, ...] = ()
     nodes: Mapping[str, FlyteNodeExecution] = field(default_factory=dict[str, "FlyteNodeExecution"])
+    executions: tuple[FlyteWorkflowExecution, ...] = ()
+    definition: FlyteNode | None = None
+    interface: TypedInterface | None = None
+    workflow: FlyteWorkflow | None = None
+    unread: str | None = None
 
 
 class FlyteNodeExecution(RemoteExecutionBase):
     """A node of an execution, as it was when the execution's nodes were synced."""
 
-    def __init__(self, model: admin.NodeExecution, data: Data | None = None, below: Below | None = None) -> None:
-        self._model = model
+    _loading: ClassVar[str] = "`await execution.sync(sync_nodes=True)` of the whole execution"
+
+    def __init__(self, model: MessageLike, data: Data | None = None, below: Below | None = None) -> None:
+        """Describe a node.
+
+        Args:
+            model: a `flyteidl.admin.NodeExecution`: generated, of flyteidl or flytekit, or bytes.
+            data: its inputs and outputs, if they were loaded.
+            below: what it consists of, if that was read.
+
+        Raises:
+            FlyteTypeException: it is no such message.
+        """
+        self._model = message_of(admin.NodeExecution, model)
         self._data = data or Data()
         self._below = below or Below()
 
     @classmethod
-    def promote_from_model(cls, base_model: admin.NodeExecution) -> Self:
-        """The node execution that a message describes."""
+    def promote_from_model(cls, base_model: MessageLike) -> Self:
+        """The node execution that a message describes; without values, and with nothing below it.
+
+        Raises:
+            FlyteTypeException: it is no `flyteidl.admin.NodeExecution`.
+        """
         return cls(base_model)
+
+    @classmethod
+    def from_flyte_idl(cls, p: MessageLike) -> Self:
+        """The same as `promote_from_model`."""
+        return cls(p)
 
     @property
     def id(self) -> core.NodeExecutionIdentifier:
@@ -92,6 +129,32 @@ class FlyteNodeExecution(RemoteExecutionBase):
         return list(self._below.tasks)
 
     @property
+    def below(self) -> Below:
+        """Its attempts, nodes and executions, and what the workflow tells of it."""
+        return self._below
+
+    @property
+    def workflow_executions(self) -> list[FlyteWorkflowExecution]:
+        """The execution that the node launched, if it did."""
+        return list(self._below.executions)
+
+    @property
+    def executions(self) -> list[RemoteExecutionBase]:
+        """What the node consists of: its task's attempts, else the nodes below it, else the execution it launched."""
+        below = self._below
+        return [*(below.tasks or tuple(below.nodes.values()) or below.executions)]
+
+    @property
+    def dynamic_workflow(self) -> FlyteWorkflow | None:
+        """The workflow that a dynamic node has made, of which `subworkflow_node_executions` are the nodes."""
+        return self._below.workflow
+
+    @property
+    def interface(self) -> TypedInterface | None:
+        """The types of inputs and outputs; None if they are not known, as those of gates and branches."""
+        return self._below.interface
+
+    @property
     def subworkflow_node_executions(self) -> Mapping[str, FlyteNodeExecution]:
         """The nodes below this one, by node id."""
         return self._below.nodes
@@ -104,8 +167,19 @@ class FlyteNodeExecution(RemoteExecutionBase):
 
     @property
     def is_loaded(self) -> bool:
-        """Whether this node and all below it were read with their values."""
-        return self._data.inputs is not None and all(node.is_loaded for node in self._below.nodes.values())
+        """Whether this node and all below it were read, with their values."""
+        below = self._below
+        return (
+            below.unread is None
+            and self._data.is_whole(succeeded=self.closure.phase in SUCCESSFUL_NODE_PHASES)
+            and all(node.is_loaded for node in below.nodes.values())
+            and all(execution.snapshot.nodes_final for execution in below.executions)
+        )
+
+    @property
+    def data(self) -> Data:
+        """The values, as far as they were loaded."""
+        return self._data
 
     @property
     @override
@@ -114,7 +188,7 @@ class FlyteNodeExecution(RemoteExecutionBase):
         self._require_done()
         if self.closure.error is not None:
             return self.closure.error
-        return _ENDS_WITHOUT_ERROR.get(NodePhase(self.closure.phase))
+        return _ENDS_WITHOUT_ERROR.get(self.closure.phase)
 
     @property
     @override
@@ -128,6 +202,7 @@ class FlyteNodeExecution(RemoteExecutionBase):
             raise FlyteAssertion(f"{self.short_string()} has no outputs: it was not run")
         return super().outputs
 
+    @override
     def to_flyte_idl(self) -> admin.NodeExecution:
         """The message."""
         return self._model
@@ -135,4 +210,8 @@ class FlyteNodeExecution(RemoteExecutionBase):
     @override
     def short_string(self) -> str:
         """Node id and phase."""
-        return f"node {self.id.node_id} ({NodePhase(self.closure.phase).name})"
+        return f"node {self.id.node_id} ({phase_name(NodePhase(self.closure.phase))})"
+
+    @override
+    def _key(self) -> Hashable:
+        return Name.of(self.id.execution_id), self.id.node_id

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from ..entities import FlyteWorkflow
 from ..idl import admin
 from ..watcher import TERMINAL_PHASES
 from ..watcher.plan import Phase
@@ -17,10 +18,12 @@ class Snapshot:
     """All that an execution object shows, replaced in one assignment.
 
     Attributes:
-        execution: the last message; its closure is there, if only with phase UNDEFINED.
+        execution: the last message.
         data: the values, as far as loaded.
         nodes: the node tree, by node id; empty until nodes were synced.
         nodes_ordinal: tells which sync the node tree came from.
+        nodes_final: whether the node tree is whole and will never change, for the execution had ended when it was read.
+        workflow: what runs, with its nodes; None until nodes were synced.
         ordinal: tells which sync the message came from; later-started syncs have higher ones.
         existing: whether the server is known to have the execution.
     """
@@ -29,6 +32,8 @@ class Snapshot:
     data: Data = Data()
     nodes: Mapping[str, FlyteNodeExecution] = field(default_factory=dict[str, FlyteNodeExecution])
     nodes_ordinal: int = 0
+    nodes_final: bool = False
+    workflow: FlyteWorkflow | None = None
     ordinal: int = 0
     existing: bool = False
 
@@ -48,6 +53,11 @@ class Snapshot:
         """Whether the phase is terminal."""
         return self.phase in TERMINAL_PHASES
 
+    @property
+    def loaded(self) -> bool:
+        """Whether all values that there are were read."""
+        return self.data.is_whole(succeeded=self.phase is Phase.SUCCEEDED)
+
 
 def merge(current: Snapshot, new: Snapshot) -> Snapshot:
     """What to show after a reply: never older than what is shown, and never back from a terminal phase.
@@ -66,4 +76,5 @@ def merge(current: Snapshot, new: Snapshot) -> Snapshot:
         newer.data.unreadable_inputs or older.data.unreadable_inputs,
     )
     tree = max(current, new, key=lambda one: one.nodes_ordinal)
-    return Snapshot(execution, data, tree.nodes, tree.nodes_ordinal, newer.ordinal, existing=True)
+    workflow = tree.workflow or current.workflow or new.workflow
+    return replace(tree, execution=execution, data=data, workflow=workflow, ordinal=newer.ordinal, existing=True)

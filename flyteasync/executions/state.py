@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import weakref
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 
 from typing_extensions import override
 
+from ..codec import Message
+from ..entities import FlyteWorkflow
+from ..entities.rendering import link_html
 from ..idl import admin, core
 from ..watcher import Name
 from ..watcher.plan import Phase
-from .base import ABORTED_CODE, TIMED_OUT_CODE, Data, RemoteExecutionBase
+from .base import ABORTED_CODE, TIMED_OUT_CODE, Data, RemoteExecutionBase, phase_name
 from .node import FlyteNodeExecution
 from .snapshot import Snapshot
 
 
 class WorkflowExecutionState(RemoteExecutionBase):
-    """Properties over the last snapshot; executions are equal, and hash alike, if their identifiers are equal."""
+    """Properties over the last snapshot."""
 
     facade: weakref.ref[object] | None = None
     """The blocking object that shows this execution; kept here so that there is one, made by `flyteasync.sync`."""
@@ -26,6 +29,11 @@ class WorkflowExecutionState(RemoteExecutionBase):
     @abstractmethod
     def snapshot(self) -> Snapshot:
         """All that the properties show, at one moment."""
+
+    @property
+    @abstractmethod
+    def execution_url(self) -> str | None:
+        """Where Flyte's console shows this execution; None if it was made without a remote."""
 
     @property
     def id(self) -> core.WorkflowExecutionIdentifier:
@@ -47,6 +55,11 @@ class WorkflowExecutionState(RemoteExecutionBase):
     def node_executions(self) -> Mapping[str, FlyteNodeExecution]:
         """The top level of the node tree by node id; empty until `sync(sync_nodes=True)`."""
         return self.snapshot.nodes
+
+    @property
+    def flyte_workflow(self) -> FlyteWorkflow | None:
+        """The workflow that runs, as it is registered; None until it was fetched, or the nodes were synced."""
+        return self.snapshot.workflow
 
     @property
     @override
@@ -78,24 +91,26 @@ class WorkflowExecutionState(RemoteExecutionBase):
             cause = abort.cause if abort is not None else ""
             return core.ExecutionError(code=ABORTED_CODE, message=cause or "the execution was aborted")
         code = TIMED_OUT_CODE if snapshot.phase is Phase.TIMED_OUT else "Unknown"
-        return core.ExecutionError(code=code, message=f"the execution ended as {snapshot.phase.name}")
+        return core.ExecutionError(code=code, message=f"the execution ended as {phase_name(snapshot.phase)}")
 
     @property
     @override
     def _data(self) -> Data:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self.snapshot.data
 
-    def to_flyte_idl(self) -> admin.Execution:
-        """The last message."""
-        return self.snapshot.execution
-
     @override
     def short_string(self) -> str:
         """Name and phase."""
-        return f"{Name.of(self.id)} ({self.snapshot.phase.name})"
+        return f"{Name.of(self.id)} ({phase_name(self.snapshot.phase)})"
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, WorkflowExecutionState) and Name.of(other.id) == Name.of(self.id)
+    @override
+    def _generated(self) -> Message:
+        return self.snapshot.execution
 
-    def __hash__(self) -> int:
-        return hash(Name.of(self.id))
+    @override
+    def _key(self) -> Hashable:
+        return Name.of(self.id)
+
+    @override
+    def _repr_html_(self) -> str:
+        return link_html(self.execution_url) + super()._repr_html_()

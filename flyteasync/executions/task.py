@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Self
+from collections.abc import Hashable
+from typing import ClassVar, Self
 
 from typing_extensions import override
 
+from ..entities import EntityKey, FlyteTask
 from ..idl import admin, core
-from .base import ABORTED_CODE, Data, RemoteExecutionBase
+from ..interop import MessageLike, message_of
+from ..watcher import Name
+from .base import ABORTED_CODE, Data, RemoteExecutionBase, phase_name
 
 TaskPhase = core.TaskExecutionPhase
 
@@ -18,14 +22,36 @@ TERMINAL_TASK_PHASES = frozenset({TaskPhase.SUCCEEDED, TaskPhase.FAILED, TaskPha
 class FlyteTaskExecution(RemoteExecutionBase):
     """One attempt of a task, as it was when its execution's nodes were synced."""
 
-    def __init__(self, model: admin.TaskExecution, data: Data | None = None) -> None:
-        self._model = model
+    _loading: ClassVar[str] = "`await execution.sync(sync_nodes=True)` of the whole execution"
+
+    def __init__(self, model: MessageLike, data: Data | None = None, task: FlyteTask | None = None) -> None:
+        """Describe an attempt.
+
+        Args:
+            model: a `flyteidl.admin.TaskExecution`: generated, of flyteidl or flytekit, or bytes.
+            data: its inputs and outputs, if they were loaded.
+            task: the task, as its workflow was compiled with it.
+
+        Raises:
+            FlyteTypeException: it is no such message.
+        """
+        self._model = message_of(admin.TaskExecution, model)
         self._data = data or Data()
+        self._task = task
 
     @classmethod
-    def promote_from_model(cls, base_model: admin.TaskExecution) -> Self:
-        """The task execution that a message describes."""
+    def promote_from_model(cls, base_model: MessageLike) -> Self:
+        """The task execution that a message describes; without values, and without its task.
+
+        Raises:
+            FlyteTypeException: it is no `flyteidl.admin.TaskExecution`.
+        """
         return cls(base_model)
+
+    @classmethod
+    def from_flyte_idl(cls, proto: MessageLike) -> Self:
+        """The same as `promote_from_model`."""
+        return cls(proto)
 
     @property
     def id(self) -> core.TaskExecutionIdentifier:
@@ -37,6 +63,16 @@ class FlyteTaskExecution(RemoteExecutionBase):
         """Phase, times, logs and metadata."""
         closure = self._model.closure
         return closure if closure is not None else admin.TaskExecutionClosure()
+
+    @property
+    def task(self) -> FlyteTask | None:
+        """The task as its workflow was compiled with it; None if the workflow does not tell."""
+        return self._task
+
+    @property
+    def data(self) -> Data:
+        """The values, as far as they were loaded."""
+        return self._data
 
     @property
     def input_uri(self) -> str:
@@ -67,6 +103,7 @@ class FlyteTaskExecution(RemoteExecutionBase):
             return core.ExecutionError(code="Unknown", message=self.closure.reason or "the task failed")
         return None
 
+    @override
     def to_flyte_idl(self) -> admin.TaskExecution:
         """The message."""
         return self._model
@@ -75,4 +112,10 @@ class FlyteTaskExecution(RemoteExecutionBase):
     def short_string(self) -> str:
         """Task, attempt and phase."""
         task = self.id.task_id.name if self.id.task_id is not None else ""
-        return f"{task} attempt {self.id.retry_attempt} ({TaskPhase(self.closure.phase).name})"
+        return f"task {task} attempt {self.id.retry_attempt} ({phase_name(TaskPhase(self.closure.phase))})"
+
+    @override
+    def _key(self) -> Hashable:
+        node = self.id.node_execution_id or core.NodeExecutionIdentifier()
+        task = EntityKey.of(self.id.task_id or core.Identifier())
+        return Name.of(node.execution_id), node.node_id, task, self.id.retry_attempt

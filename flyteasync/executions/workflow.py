@@ -6,28 +6,39 @@ import asyncio
 import itertools
 import logging
 import math
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Self
+from datetime import datetime
+from typing import TYPE_CHECKING, Self
 
 import anyio
 from typing_extensions import override
 
 from ..deadline import Deadline, Duration, seconds
-from ..entities import TypedInterface
-from ..errors import FlyteError, FlytePreconditionFailed, FlyteTimeout, FlyteUsageError
+from ..entities import FlyteWorkflow, TypedInterface
+from ..errors import (
+    FlyteError,
+    FlyteExecutionFailed,
+    FlyteInvalidInputException,
+    FlytePreconditionFailed,
+    FlyteTimeout,
+    FlyteUsageError,
+)
 from ..idl import admin, core
-from ..watcher import Name
-from ..watcher.plan import Phase
-from .base import Data, cut_short
-from .context import Context
-from .data import DataLoader, Expected
+from ..interop import MessageLike, message_of, optional_message_of
+from ..watcher import Event, Name, Position, Watch, Watched
+from .again import recover_request, relaunch_request, spec_of_repetition
+from .base import cut_short, phase_name
+from .context import AgainRequest, Context
+from .node import FlyteNodeExecution
 from .snapshot import Snapshot, merge
 from .state import WorkflowExecutionState
-from .tree import read_nodes
 
-logger = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from ..literals import LiteralsResolver
+
+logger = logging.getLogger("flyteasync.executions")
 
 TERMINATE_LIMIT = 5.0
 """Seconds that a cancelled task spends on having its execution aborted."""
@@ -44,13 +55,13 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
         type_hints: dict[str, type] | None = None,
         remote: Context | None = None,
         *,
-        id: core.WorkflowExecutionIdentifier,
-        spec: admin.ExecutionSpec | None = None,
-        closure: admin.ExecutionClosure | None = None,
+        id: MessageLike,
+        spec: MessageLike | None = None,
+        closure: MessageLike | None = None,
         interface: TypedInterface | None = None,
         existing: bool = False,
     ) -> None:
-        """Describe an execution; costs no RPC.
+        """Describe an execution; costs no RPC. Messages may be generated ones, flyteidl's, flytekit's models, or bytes.
 
         Args:
             type_hints: the Python types of inputs and outputs, by name, where they cannot be told from the values.
@@ -60,33 +71,56 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
             closure: how far it is; None if it is not known yet.
             interface: the types of inputs and outputs, if known.
             existing: the server is known to have the execution.
+
+        Raises:
+            FlyteTypeException: something that is not the message it should be.
         """
         self._remote = remote
         self._type_hints = dict(type_hints or {})
         self._interface = interface
-        self._name = Name.of(id)
         self._ordinals = itertools.count(1)
         self._state = Snapshot(
-            admin.Execution(id=id, spec=spec, closure=closure if closure is not None else admin.ExecutionClosure()),
+            admin.Execution(
+                id=message_of(core.WorkflowExecutionIdentifier, id),
+                spec=optional_message_of(admin.ExecutionSpec, spec),
+                closure=optional_message_of(admin.ExecutionClosure, closure),
+            ),
             existing=existing,
         )
+        self._name = Name.of(self._state.execution.id)
 
     @classmethod
     def promote_from_model(
         cls,
-        base_model: admin.Execution,
+        base_model: MessageLike,
         remote: Context | None = None,
         type_hints: dict[str, type] | None = None,
     ) -> Self:
-        """The execution that a message describes."""
-        return cls(
-            type_hints,
-            remote,
-            id=base_model.id or core.WorkflowExecutionIdentifier(),
-            spec=base_model.spec,
-            closure=base_model.closure,
-            existing=True,
-        )
+        """The execution that a message describes.
+
+        Args:
+            base_model: a `flyteidl.admin.Execution`: generated, of flyteidl or flytekit, or bytes.
+            remote: as in the constructor.
+            type_hints: as in the constructor.
+
+        Raises:
+            FlyteTypeException: it is no such message.
+        """
+        model = message_of(admin.Execution, base_model)
+        identifier = model.id if model.id is not None else core.WorkflowExecutionIdentifier()
+        execution = cls(type_hints, remote, id=identifier)
+        execution._state = Snapshot(model, existing=True)
+        return execution
+
+    @classmethod
+    def from_flyte_idl(cls, pb: MessageLike) -> Self:
+        """The execution that a message describes, without a remote."""
+        return cls.promote_from_model(pb)
+
+    @override
+    def to_flyte_idl(self) -> admin.Execution:
+        """The last message."""
+        return self.snapshot.execution
 
     @property
     @override
@@ -95,9 +129,10 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
         return self._state
 
     @property
-    def execution_url(self) -> str:
-        """Where Flyte's console shows this execution."""
-        return self._context.console_url(self._name)
+    @override
+    def execution_url(self) -> str | None:
+        """Where Flyte's console shows this execution; None if it was made without a remote."""
+        return None if self._remote is None else self._remote.console_url(self._name)
 
     # What asks the server ...
 
@@ -111,8 +146,12 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
         """Renew the snapshot.
 
         Costs one GetExecution, one GetExecutionData when inputs or outputs can be loaded for the first time, and with
-        `sync_nodes` the RPCs of the node tree: one list a level, and for each node one for its data and one for its
-        tasks.
+        `sync_nodes` the RPCs of the node tree: one GetWorkflow if the connection does not remember the workflow, one
+        list a level, for each node one for its data, for tasks one for their attempts, and for attempts whose values
+        are not stored where the node's are one for these. What had ended when it was read is not asked about again.
+
+        Values that the server cannot read, or that are too large for it, are no failure: reading them tells why. If
+        the sync is cut short by an outage or cancelled after the server told the phase, the phase is shown.
 
         Args:
             sync_nodes: renew the tree of node executions, too.
@@ -150,7 +189,7 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
         """
         ceiling = None if poll_interval is None else seconds(poll_interval, "poll_interval")
         limit = None if timeout is None else seconds(timeout)
-        if self.snapshot.done and self.snapshot.data.inputs is not None and not sync_nodes:
+        if self.snapshot.done and self.snapshot.loaded and not sync_nodes:
             return self
         deadline, ordinal = Deadline.after(limit or None), next(self._ordinals)
         if self.snapshot.done:
@@ -159,6 +198,66 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
             execution = await (self._look_once() if limit == 0 else self._finished(deadline, ceiling))
         await self._load_in_time(execution, ordinal, deadline, limit, nodes=sync_nodes)
         return self
+
+    async def result(self, timeout: Duration | None = None, poll_interval: Duration | None = None) -> LiteralsResolver:
+        """Wait until the execution is finished, and return its outputs; costs what `wait` costs.
+
+        Args:
+            timeout: as in `wait`.
+            poll_interval: as in `wait`.
+
+        Raises:
+            FlyteExecutionFailed: it failed, was aborted or timed out; carries the remote error.
+            FlyteAssertion: it succeeded, and its outputs could not be read; tells which URI.
+            FlyteTimeout: the execution did not finish in time; and what else `wait` raises.
+        """
+        await self.wait(timeout, poll_interval)
+        if (error := self.error) is not None:
+            phase = phase_name(self.snapshot.phase)
+            raise FlyteExecutionFailed(
+                f"execution {self._name} ended as {phase}: {error.message}",
+                phase=phase,
+                error=error,
+                identifier=str(self._name),
+            )
+        return self.outputs
+
+    def watch(
+        self, nodes: bool = False, since: Event | str | datetime | None = None, poll_interval: Duration | None = None
+    ) -> Watch:
+        """The changes of the execution's phase as they are seen, up to the terminal one.
+
+            async for event in execution.watch():
+                print(event.phase.name, event.occurred_at)
+
+        The first event tells the phase that the execution is in; one that has ended has that event only. A phase that
+        lasts for less than the time between two looks may have no event, other than RUNNING. Each event renews the
+        snapshot, without inputs and outputs: `wait` loads them. An outage of the server does not end the iteration.
+
+        Costs what `wait` costs while it lasts, the whole error of a failed execution one GetExecution, and `nodes` at
+        each look one ListNodeExecutions for each level of nodes under way, of what changed lately, and one for each
+        level at the end.
+
+        Args:
+            nodes: also tell the changes of its nodes, as `NodeEvent`; each node's first event tells its phase.
+            since: go on after this event, without repeating it or any before it: an event, the `id` of one, or the time
+                of one. Of nodes, a change that the server was told of late, with a time before it, is not told.
+            poll_interval: as in `wait`.
+
+        Raises:
+            FlyteInvalidInputException: a `since` that is no place in the events, or a negative `poll_interval`.
+            FlyteUsageError: the execution was made without a remote.
+        """
+        context, snapshot = self._context, self.snapshot
+        watched = Watched(
+            self._name,
+            lambda: context.watcher,
+            self._show,
+            known=snapshot.existing,
+            ended=snapshot.execution if snapshot.done else None,
+        )
+        ceiling = None if poll_interval is None else seconds(poll_interval, "poll_interval")
+        return Watch(watched, Position.of(since), nodes=nodes, poll_interval=ceiling)
 
     async def finish(self, execution: admin.Execution, *, values: bool = True) -> Self:
         """Show an execution that the watcher saw finished, and load its values; what `wait` does at its end.
@@ -207,6 +306,86 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
         except FlytePreconditionFailed:
             return  # the only state that does not allow it is a terminal one
 
+    async def relaunch(self, execution_name: str | None = None, *, overwrite_cache: bool = False) -> Self:
+        """Run the same once more, with the same inputs, exactly once, also if replies get lost.
+
+        Costs one RelaunchExecution, and one GetExecution before it if the new execution is given a name. What is
+        relaunched may be in any phase, and goes on.
+
+        Args:
+            execution_name: a name that is unique in project and domain; generated if not given. If the relaunch of
+                this execution has it already, that one is returned.
+            overwrite_cache: run cached tasks anyway, and replace what is cached.
+
+        Returns:
+            The new execution; how far it is comes with its first `sync` or `wait`.
+
+        Raises:
+            FlyteEntityNotExistException: the server has no such execution.
+            FlyteEntityAlreadyExistsException: another execution has the name.
+            FlyteInvalidInputException: a bad name; or the server's refusal of the inputs.
+            FlyteConcurrencyLimitReached: the launch plan allows no further execution now.
+        """
+        return await self._again(relaunch_request(self.id, overwrite_cache=overwrite_cache), execution_name)
+
+    async def recover(self, execution_name: str | None = None) -> Self:
+        """Run the same once more, without the nodes that have succeeded, exactly once, also if replies get lost.
+
+        Costs one RecoverExecution; arguments, result and errors are those of `relaunch`.
+        """
+        return await self._again(recover_request(self.id), execution_name)
+
+    async def fetch_workflow(self) -> FlyteWorkflow:
+        """The workflow that runs, as it is registered; `flyte_workflow` shows it from then on.
+
+        Costs one GetWorkflow unless the remote remembers the workflow, and one GetExecution before it if the server
+        has not told yet which it is.
+
+        Raises:
+            FlyteEntityNotExistException: the server has no such execution.
+            FlyteError: whatever else the RPCs meet.
+        """
+        if self.snapshot.workflow is None:
+            await self._seen_once()
+            workflow = await self._context.workflows.get(
+                self._context.admin, self.closure.workflow_id or core.Identifier()
+            )
+            self._state = replace(self.snapshot, workflow=workflow)
+            return workflow
+        return self.snapshot.workflow
+
+    async def fetch_node(self, *path: str) -> FlyteNodeExecution:
+        """Read one node with its values, its attempts and all below it, without the rest of the tree.
+
+            await execution.fetch_node("n1")
+            await execution.fetch_node("n2", "n0")  # the node n0 of the sub-workflow that n2 runs
+
+        Costs one list for each id, and what `sync` costs for this node and those below it; one GetExecution and one
+        GetWorkflow before, if they were not asked yet. `node_executions` is left as it is.
+
+        Args:
+            path: the ids of the nodes in their workflows, from the top down; through sub-workflows, branches, dynamic
+                nodes and launched executions. An id may also be the unique one, `n2-0-n0`. Of a node that was run again
+                by another attempt of its parent, the last one is read.
+
+        Raises:
+            FlyteEntityNotExistException: there is no such node, or it has not begun; or no such execution.
+            FlyteInvalidInputException: no id.
+            FlyteError: whatever else the RPCs meet.
+        """
+        from .lookup import NodeFinder  # a program that only launches does not pay for it
+
+        if not path or not all(path):
+            raise FlyteInvalidInputException("the id of a node is needed")
+        await self._seen_once()
+        return await NodeFinder(self._context, self._launched).find(self.snapshot, path)
+
+    async def _seen_once(self) -> None:
+        """Ask which workflow runs, if the server has not told yet."""
+        if self.closure.workflow_id is None:
+            new = Snapshot(await self._get(), self.snapshot.data, ordinal=next(self._ordinals))
+            self._state = merge(self.snapshot, new)
+
     @property
     def _context(self) -> Context:
         if self._remote is None:
@@ -227,15 +406,14 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
             )
         return snapshot.execution
 
-    async def _finished(self, deadline: Deadline, ceiling: float | None) -> admin.Execution:
-        return await self._context.watcher.wait(
-            self._name, deadline=deadline, ceiling=ceiling, known=self.snapshot.existing
-        )
+    def _finished(self, deadline: Deadline, ceiling: float | None) -> Awaitable[admin.Execution]:
+        # No coroutine of its own: of those that wait, there may be many.
+        return self._context.watcher.wait(self._name, deadline=deadline, ceiling=ceiling, known=self.snapshot.existing)
 
     async def _load_in_time(
         self, execution: admin.Execution, ordinal: int, deadline: Deadline, limit: float | None, *, nodes: bool
     ) -> None:
-        """Absorb a finished execution before the deadline; its end is shown even if the rest comes too late."""
+        """Absorb a finished execution before the deadline."""
         scope = asyncio.timeout_at(None if deadline.at == math.inf else deadline.at)
         try:
             async with scope:
@@ -243,44 +421,68 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
         except TimeoutError:
             if not scope.expired():
                 raise
-            self._state = merge(self.snapshot, Snapshot(execution, ordinal=ordinal))
             raise FlyteTimeout(
                 f"execution {self._name} has finished, but what it left was not loaded within {limit:g} s",
                 identifier=str(self._name),
             ) from None
 
+    async def _show(self, execution: admin.Execution) -> admin.Execution:
+        """Show a state that the watcher saw, with the whole error if that can be had."""
+        try:
+            await self.finish(execution, values=False)
+        except FlyteError as error:
+            if not error.retryable:
+                raise
+            logger.info("the whole error of execution %s could not be loaded: %s", self._name, error)
+            self._state = merge(self.snapshot, Snapshot(execution, self.snapshot.data, ordinal=next(self._ordinals)))
+        return self.snapshot.execution
+
     async def _finish(
         self, execution: admin.Execution, ordinal: int, *, values: bool = True, nodes: bool = False
     ) -> None:
-        if cut_short(execution.closure.error if execution.closure is not None else None):
-            whole = await self._get()
-            execution = whole if Snapshot(whole).done else execution
-        if values:
-            await self._absorb(execution, ordinal, nodes=nodes)
-        else:
-            self._state = merge(self.snapshot, Snapshot(execution, self.snapshot.data, ordinal=ordinal))
+        """Absorb a finished execution, with the whole text of its error; its end is shown even if that fails."""
+        new = Snapshot(execution, self.snapshot.data, ordinal=ordinal)
+        try:
+            if cut_short(new.closure.error):
+                whole = await self._get()
+                new = replace(new, execution=whole) if Snapshot(whole).done else new
+            if values:
+                await self._absorb(new.execution, ordinal, nodes=nodes)
+        finally:
+            self._state = merge(self.snapshot, new)
 
     async def _absorb(self, execution: admin.Execution, ordinal: int, *, nodes: bool) -> None:
-        """Load what an execution's message refers to, and show all of it at once."""
-        new = Snapshot(execution, self.snapshot.data, ordinal=ordinal)
-        if new.data.inputs is None or (new.phase is Phase.SUCCEEDED and new.data.outputs is None):
-            new = replace(new, data=await self._load(new))
-        if nodes:
-            tree = await read_nodes(self._context, self._name, self.snapshot.nodes)
-            new = replace(new, nodes=tree, nodes_ordinal=ordinal)
-        self._state = merge(self.snapshot, new)
+        """Load what an execution's message refers to, and show all of it at once; if that fails, the message."""
+        from .sync import TreeReader, load_values  # a program that only launches does not pay for it
 
-    async def _load(self, snapshot: Snapshot) -> Data:
-        answer = await self._context.admin.get_execution_data(
-            admin.WorkflowExecutionGetDataRequest(id=self._name.identifier())
+        known = self.snapshot
+        new = Snapshot(execution, known.data, ordinal=ordinal)
+        try:
+            if nodes:
+                reader = TreeReader(self._context, self._launched)
+                new = await reader.read(new, known, self._interface, self._type_hints)
+                new = replace(new, nodes_ordinal=ordinal)
+            elif not new.loaded:
+                new = replace(new, data=await load_values(self._context, new, self._interface, self._type_hints))
+        finally:
+            self._state = merge(self.snapshot, new)
+
+    def _launched(self, snapshot: Snapshot) -> FlyteWorkflowExecution:
+        """An execution that a node of this one launched."""
+        model = snapshot.execution
+        execution = FlyteWorkflowExecution(
+            remote=self._remote, id=model.id or core.WorkflowExecutionIdentifier(), existing=snapshot.existing
         )
-        outputs = snapshot.closure.outputs
-        interface = self._interface
-        expected = Expected(
-            succeeded=snapshot.phase is Phase.SUCCEEDED,
-            outputs_uri=(outputs.uri or "") if outputs is not None else "",
-            inputs=None if interface is None else interface.inputs,
-            outputs=None if interface is None else interface.outputs,
-            hints=self._type_hints,
+        execution._state = snapshot
+        return execution
+
+    async def _again(self, request: AgainRequest, execution_name: str | None) -> Self:
+        name = await self._context.launch_again(request, execution_name)
+        return type(self)(
+            self._type_hints,
+            self._context,
+            id=name.identifier(),
+            spec=spec_of_repetition(self.snapshot.execution.spec, request),
+            interface=self._interface,
+            existing=True,
         )
-        return await DataLoader(self._context.access).load(answer, expected)

@@ -1,16 +1,49 @@
-"""Python values to literals and back, without I/O."""
+"""Python values to literals and back, without I/O.
 
-from .convert import Converted, convert, literal_map, to_literal, to_python
-from .datasets import StructuredDataset
-from .handles import FlyteDirectory, FlyteFile
-from .json import Parsed, from_json, json_of, json_schema
-from .pickles import FlytePickle
-from .reading import Problem
-from .resolver import LiteralsResolver
+Most programs convert values long after they are imported, so names are imported when they are first asked for.
+"""
+
+from typing import TYPE_CHECKING
+
+from ..on_demand import on_demand
 from .store import Access, Item, Store
-from .types import guess_type, literal_type, type_text
-from .unset import UNSET
-from .uploads import Content, Location, Upload
+
+if TYPE_CHECKING:
+    from .convert import Converted, convert, literal_map, to_literal, to_python
+    from .datasets import StructuredDataset
+    from .handles import FlyteDirectory, FlyteFile
+    from .json import Parsed, from_json, json_of, json_schema
+    from .pickles import FlytePickle
+    from .reading import Problem
+    from .resolver import LiteralsResolver
+    from .types import guess_type, literal_type, type_text
+    from .unset import UNSET
+    from .uploads import Content, Location, Upload
+
+_HOMES = {
+    "Content": "uploads",
+    "convert": "convert",
+    "Converted": "convert",
+    "FlyteDirectory": "handles",
+    "FlyteFile": "handles",
+    "FlytePickle": "pickles",
+    "from_json": "json",
+    "guess_type": "types",
+    "json_of": "json",
+    "json_schema": "json",
+    "literal_map": "convert",
+    "literal_type": "types",
+    "LiteralsResolver": "resolver",
+    "Location": "uploads",
+    "Parsed": "json",
+    "Problem": "reading",
+    "StructuredDataset": "datasets",
+    "to_literal": "convert",
+    "to_python": "convert",
+    "type_text": "types",
+    "UNSET": "unset",
+    "Upload": "uploads",
+}
 
 __all__ = [
     "UNSET",
@@ -39,3 +72,5 @@ __all__ = [
     "to_python",
     "type_text",
 ]
+
+__getattr__, __dir__ = on_demand(__name__, _HOMES)

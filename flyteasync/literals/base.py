@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast, get_args, get_origin
 
 from ..errors import FlyteTypeException
@@ -18,6 +19,9 @@ from .text import python_type_text, type_text, which, wrong_type
 if TYPE_CHECKING:
     from .reading import Reader
     from .writing import Writer
+
+TYPES_KEPT = 1024
+"""Types whose converters are remembered."""
 
 Kind = core.SimpleType | str
 """What tells LiteralTypes apart: the simple type, else the name of the member that is set."""
@@ -90,6 +94,7 @@ class Registry:
     def __init__(self, converters: Iterable[Converter]) -> None:
         self._converters = tuple(converters)
         self._within: tuple[Any, ...] = ()
+        self._find = lru_cache(maxsize=TYPES_KEPT)(self._search)
         self._by_kind: dict[Kind, tuple[Converter, ...]] = {}
         for converter in self._converters:
             for kind in converter.kinds:
@@ -102,13 +107,19 @@ class Registry:
             FlyteTypeException: no converter handles it.
         """
         python_type = unwrap(python_type)
-        for converter in self._converters:
-            if converter.handles(python_type):
-                return converter
+        try:
+            found = self._find(python_type)
+        except TypeError:  # an argument of a generic type that has no hash
+            found = self._find.__wrapped__(python_type)
+        if found is not None:
+            return found
         raise FlyteTypeException(
             f"{_prefix(name)}{python_type_text(python_type)} has no Flyte type; "
             "such values travel as pickles, which are FlytePickle here"
         )
+
+    def _search(self, python_type: Any) -> Converter | None:
+        return next((converter for converter in self._converters if converter.handles(python_type)), None)
 
     def for_literal_type(self, literal_type: core.LiteralType, python_type: Any = Any, name: str = "") -> Converter:
         """The converter of a LiteralType.
@@ -123,11 +134,17 @@ class Registry:
             raise FlyteTypeException(f"{_prefix(name)}values of type {type_text(literal_type)} are not supported")
         if len(candidates) == 1:
             return candidates[0]
-        tag = literal_type.structure.tag if literal_type.structure is not None else ""
-        claiming = [converter for converter in candidates if converter.claims(literal_type)]
-        tagged = [converter for converter in candidates if converter.tag == tag]
-        fitting = [converter for converter in candidates if converter.handles(python_type)]
-        return (claiming or tagged or fitting or candidates)[0]
+        for converter in candidates:
+            if converter.claims(literal_type):
+                return converter
+        if literal_type.structure is not None:
+            for converter in candidates:
+                if converter.tag == literal_type.structure.tag:
+                    return converter
+        for converter in candidates:
+            if converter.handles(python_type):
+                return converter
+        return candidates[0]
 
     def literal_type(self, python_type: Any) -> core.LiteralType:
         """The LiteralType of a Python type."""
@@ -166,13 +183,14 @@ def _prefix(name: str) -> str:
 
 def kind_of(literal_type: core.LiteralType) -> Kind:
     """What a LiteralType is; an empty text if it is not set at all."""
-    name, value = which(literal_type, "type")
-    return cast("core.SimpleType", value) if name == "simple" else name
+    if literal_type.simple is not None:  # as most are
+        return literal_type.simple
+    return which(literal_type, "type")[0]
 
 
 def unwrap(python_type: Any) -> Any:
     """The type without `Annotated`, `NewType` and `type` statements around it."""
-    while True:
+    while type(python_type) is not type:  # a plain class, as most types are, has nothing around it
         if get_origin(python_type) is Annotated:
             python_type = get_args(python_type)[0]
         elif hasattr(python_type, "__supertype__"):
@@ -182,7 +200,8 @@ def unwrap(python_type: Any) -> Any:
         elif python_type is None:
             return type(None)
         else:
-            return python_type
+            break
+    return python_type
 
 
 def annotations_of(python_type: Any) -> tuple[Any, ...]:

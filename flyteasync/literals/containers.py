@@ -198,9 +198,11 @@ class UnionConverter(Converter):
         )
 
     def from_plain(self, value: Any, python_type: Any, name: str, reader: Reader) -> Any:
+        loose = reader.raising()
+        strictly = loose.strictly()
+
         def read(member: Any, strict: bool) -> Any:
-            one = reader.raising()
-            return (one.strictly() if strict else one).value(value, member, name)
+            return (strictly if strict else loose).value(value, member, name)
 
         return _choose(
             get_args(python_type),

@@ -50,11 +50,11 @@ class Reader:
 
     def strictly(self) -> Reader:
         """The same reader, accepting exact types only."""
-        return replace(self, strict=True)
+        return self if self.strict else replace(self, strict=True)
 
     def raising(self) -> Reader:
         """The same reader, which raises the first problem: for what is only tried."""
-        return replace(self, problems=None)
+        return self if self.problems is None else replace(self, problems=None)
 
     def python(self, literal: core.Literal, python_type: Any, name: str) -> Any:
         """The value of a literal as `python_type`; with Any, as what the literal itself says it is."""

@@ -31,14 +31,13 @@ class Writer:
 
     def strictly(self) -> Writer:
         """The same writer, accepting exact types only."""
-        return replace(self, strict=True)
+        return self if self.strict else replace(self, strict=True)
 
     def literal(self, value: Any, expected: core.LiteralType, hint: Any, name: str) -> core.Literal:
         """The literal of a value; a literal is taken as it is."""
         if isinstance(value, core.Literal):
             return value
-        hasher = _hasher(hint)
-        bare = unwrap(hint)
+        hasher, bare = (None, Any) if hint is Any else (_hasher(hint), unwrap(hint))
         converter = self.registry.for_literal_type(expected, type(value) if bare is Any else bare, name)
         literal = converter.to_literal(value, expected, hint if converter.reads_annotations else bare, name, self)
         if hasher is not None:

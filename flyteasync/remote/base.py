@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from ..config import Config
 from ..errors import FlyteInvalidInputException
+from ..executions import WorkflowCache
 from ..idl.services import AdminService
-from ..literals import Access
+from ..literals import Access, Store
 from ..rpc import CallOptions, RpcCaller
 from ..watcher import Name, Watcher
 from .connection import Connection, Connector
 from .console import execution_url
+
+
+class Values:
+    """The access to values of a remote and its views, made when it is first needed."""
+
+    def __init__(self, config: Config, store: Store | None, allow_pickle: bool | None) -> None:
+        self._config = config
+        self._store = store
+        self._allow_pickle = allow_pickle
+
+    @cached_property
+    def access(self) -> Access:
+        """Reads through the given store, else through one that the configuration describes."""
+        if self._store is not None:
+            return Access(self._store, self._allow_pickle)
+        from ..storage import Storage  # a program that reads no values does not pay for it
+
+        return Access(Storage(self._config.data_config), self._allow_pickle)
 
 
 class RemoteBase:
@@ -20,7 +41,7 @@ class RemoteBase:
     _options: CallOptions
     _default_project: str | None
     _default_domain: str | None
-    _access: Access
+    _values: Values
 
     @property
     def config(self) -> Config:
@@ -50,7 +71,12 @@ class RemoteBase:
     @property
     def access(self) -> Access:
         """What values are read through that are not in messages, and whether pickles may be loaded."""
-        return self._access
+        return self._values.access
+
+    @property
+    def workflows(self) -> WorkflowCache:
+        """The workflows that the connection remembers."""
+        return self._connection.workflows
 
     def console_url(self, name: Name) -> str:
         """Where Flyte's console shows an execution."""

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from ..deadline import NEVER, Deadline
 from ..errors import FlyteError, FlyteSystemException, FlyteTimeout
 from ..executions import FlyteWorkflowExecution
 from ..idl import admin
-from ..watcher import Name, Watcher
+from ..watcher import Name, Wait, Watcher
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("flyteasync.launch")
 
 LOADING = 32
 """Executions whose values are loaded at the same time."""
@@ -49,11 +50,14 @@ class Completions:
     It ends when it was told how many outcomes there are in all, and all of them were taken.
     """
 
-    def __init__(self, watcher: Watcher, *, ceiling: float | None, values: bool = True) -> None:
+    def __init__(
+        self, watcher: Watcher, *, ceiling: float | None, values: bool = True, deadline: Deadline = NEVER
+    ) -> None:
         self._watcher = watcher
         self._ceiling = ceiling
+        self._deadline = deadline
         self._values = values
-        self._open: dict[int, tuple[FlyteWorkflowExecution, asyncio.Future[admin.Execution] | None]] = {}
+        self._open: dict[int, tuple[FlyteWorkflowExecution, Wait | None]] = {}
         self._seen: deque[tuple[int, FlyteWorkflowExecution, admin.Execution]] = deque()
         self._loading: set[asyncio.Task[None]] = set()
         self._ready: deque[Outcome] = deque()
@@ -77,9 +81,11 @@ class Completions:
             self._see(index, execution, execution.to_flyte_idl())
             return
         name = Name.of(execution.id)
-        future = self._watcher.register(name, ceiling=self._ceiling, known=execution.snapshot.existing)
-        self._open[index] = execution, future
-        future.add_done_callback(partial(self._ended, index, execution))
+        wait = self._watcher.register(
+            name, ceiling=self._ceiling, known=execution.snapshot.existing, deadline=self._deadline
+        )
+        self._open[index] = execution, wait
+        wait.future.add_done_callback(partial(self._ended, index))
 
     def put(self, outcome: Outcome) -> None:
         """Add an outcome that needs no waiting."""
@@ -95,10 +101,24 @@ class Completions:
     def expire(self, within: str) -> None:
         """Wait for nothing more: what has no outcome yet, or is added from now on, has a FlyteTimeout."""
         self._late = within
-        for index, (execution, future) in list(self._open.items()):
-            if future is not None:
-                self._watcher.forget(Name.of(execution.id), future)
+        for index, (execution, wait) in list(self._open.items()):
+            if wait is not None:
+                self._watcher.forget(wait)
             self._give_up(index, execution)
+
+    def leave(self) -> list[FlyteWorkflowExecution]:
+        """Wait no more for what runs: it will have no outcome, and counts no more. Returns it."""
+        left: list[FlyteWorkflowExecution] = []
+        for index, (execution, wait) in list(self._open.items()):
+            if wait is None or wait.future.done():
+                continue  # it has ended, and its outcome is on its way
+            self._watcher.forget(wait)
+            del self._open[index]
+            left.append(execution)
+        if self._total is not None:
+            self._total -= len(left)
+        self._wake.set()
+        return left
 
     async def take(self) -> Outcome | None:
         """The next outcome, as soon as there is one; None after the last one."""
@@ -112,9 +132,9 @@ class Completions:
 
     async def aclose(self) -> None:
         """Stop waiting and loading."""
-        for execution, future in self._open.values():
-            if future is not None:
-                self._watcher.forget(Name.of(execution.id), future)
+        for _, wait in self._open.values():
+            if wait is not None:
+                self._watcher.forget(wait)
         self._open.clear()
         self._seen.clear()
         for task in self._loading:
@@ -126,11 +146,14 @@ class Completions:
         text = f"execution {execution.short_string()} did not finish within {self._late}"
         self.put(Outcome(index, execution.id.name, error=FlyteTimeout(text, identifier=str(Name.of(execution.id)))))
 
-    def _ended(self, index: int, execution: FlyteWorkflowExecution, future: asyncio.Future[admin.Execution]) -> None:
+    def _ended(self, index: int, future: asyncio.Future[admin.Execution]) -> None:
         """The watcher's answer is here."""
-        if future.cancelled():
+        if future.cancelled() or index not in self._open:
             return
-        self._watcher.forget(Name.of(execution.id), future)
+        execution, wait = self._open[index]
+        if wait is not None:
+            self._watcher.forget(wait)
+            self._open[index] = execution, None
         error = future.exception()
         if error is None:
             self._see(index, execution, future.result())

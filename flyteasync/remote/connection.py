@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import os
 import weakref
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..deadline import Duration, seconds
 from ..entities import EntityKey, FlyteLaunchPlan
 from ..errors import FlyteRemoteClosed, FlyteWrongLoop
+from ..executions import WorkflowCache
 from ..idl import core
-from ..rpc import CallLimiter, CallOptions, CallStats, RetryBudget, RpcCaller, TokenSource
+from ..rpc import CallLimiter, CallOptions, CallStats, Instrumentation, RetryBudget, RpcCaller, TokenSource
 from ..transport import Transport
 from ..watcher import Watcher
+from .flight import SingleFlight
 
 TransportFactory = Callable[[], Transport]
 """Makes the transport; called inside the loop that will use it."""
@@ -29,6 +31,7 @@ class PlanCache:
 
     def __init__(self) -> None:
         self._plans: OrderedDict[EntityKey, FlyteLaunchPlan] = OrderedDict()
+        self.flights: SingleFlight[tuple[EntityKey, CallOptions], FlyteLaunchPlan] = SingleFlight()
 
     def get(self, identifier: core.Identifier) -> FlyteLaunchPlan | None:
         """The launch plan of that identifier, if it is remembered."""
@@ -53,6 +56,7 @@ class Connection:
     caller: RpcCaller
     watcher: Watcher
     plans: PlanCache = field(default_factory=PlanCache)
+    workflows: WorkflowCache = field(default_factory=WorkflowCache)
     process: int = field(default_factory=os.getpid)
 
     async def aclose(self, grace: float) -> None:
@@ -75,13 +79,16 @@ class Connector:
         *,
         max_concurrent_rpcs: int,
         tokens: TokenSource | None,
+        instrumentation: Instrumentation | None = None,
     ) -> None:
         self.options = options
         self.stats = CallStats()
+        self.launches: Counter[str] = Counter()
         self._make_transport = make_transport
         CallLimiter(max_concurrent_rpcs)  # refuses now what would fail at the first call
         self._max_concurrent_rpcs = max_concurrent_rpcs
         self._tokens = tokens
+        self._instrumentation = instrumentation
         self._connection: Connection | None = None
         self._inherited: Connection | None = None
         self._closed = False
@@ -95,6 +102,11 @@ class Connector:
     def connected(self) -> bool:
         """Whether there is a connection to close."""
         return self._connection is not None
+
+    @property
+    def connection(self) -> Connection | None:
+        """The connection, if there is one; for looking at only."""
+        return self._connection
 
     def get(self) -> Connection:
         """The connection of the running loop.
@@ -135,6 +147,7 @@ class Connector:
             budget=RetryBudget(),
             stats=self.stats,
             tokens=self._tokens,
+            instrumentation=self._instrumentation,
         )
         return Connection(weakref.ref(loop), transport, caller, Watcher(caller))
 

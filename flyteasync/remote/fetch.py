@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ..deadline import Duration
-from ..entities import FlyteLaunchPlan, FlyteTask, FlyteWorkflow
+from functools import partial
+
+from ..entities import EntityKey, FlyteLaunchPlan, FlyteTask, FlyteWorkflow
 from ..errors import FlyteEntityNotExistException, FlyteInvalidInputException, FlyteSystemException
-from ..executions import FlyteWorkflowExecution
 from ..idl import admin, core
 from .base import RemoteBase
 
@@ -73,63 +73,23 @@ class Fetching(RemoteBase):
         Costs one GetLaunchPlan, after one ListLaunchPlans if no version is given. Arguments and errors as `fetch_task`.
         """
         wanted = await self._identify(core.ResourceType.LAUNCH_PLAN, project, domain, name, version)
-        return await self._launch_plan(wanted)
+        return await self.launch_plan_of(wanted)
 
-    async def fetch_execution(
-        self, project: str | None = None, domain: str | None = None, name: str | None = None
-    ) -> FlyteWorkflowExecution:
-        """Read an execution; costs one GetExecution. Inputs and outputs come with its first `sync` or `wait`.
-
-        Raises:
-            FlyteEntityNotExistException: there is no such execution.
-            FlyteInvalidInputException: no name, project or domain.
-        """
-        handle = self.execution(name, project=project, domain=domain)
-        request = admin.WorkflowExecutionGetRequest(id=handle.id)
-        return FlyteWorkflowExecution.promote_from_model(await self.admin.get_execution(request), self)
-
-    def execution(
-        self, name: str | None, *, project: str | None = None, domain: str | None = None
-    ) -> FlyteWorkflowExecution:
-        """A handle of an execution by its name, without any RPC: whether it exists shows when it is synced or awaited.
-
-        Raises:
-            FlyteInvalidInputException: no name, project or domain.
-        """
-        project, domain = self._scope(project, domain)
-        if not name:
-            raise FlyteInvalidInputException("the name of an execution is needed")
-        return FlyteWorkflowExecution(
-            remote=self, id=core.WorkflowExecutionIdentifier(project=project, domain=domain, name=name)
-        )
-
-    async def sync(self, execution: FlyteWorkflowExecution, *, sync_nodes: bool = False) -> FlyteWorkflowExecution:
-        """Renew an execution; see `FlyteWorkflowExecution.sync`. One that was made without a remote gets this one."""
-        return await execution.attach(self).sync(sync_nodes=sync_nodes)
-
-    async def wait(
-        self,
-        execution: FlyteWorkflowExecution,
-        timeout: Duration | None = None,
-        poll_interval: Duration | None = None,
-        sync_nodes: bool = False,
-    ) -> FlyteWorkflowExecution:
-        """Wait for an execution; see `FlyteWorkflowExecution.wait`. One made without a remote gets this one."""
-        return await execution.attach(self).wait(timeout, poll_interval, sync_nodes)
-
-    async def terminate(self, execution: FlyteWorkflowExecution, cause: str) -> None:
-        """Ask for an execution to be aborted; see `FlyteWorkflowExecution.terminate`."""
-        await execution.attach(self).terminate(cause)
-
-    async def _launch_plan(self, wanted: core.Identifier) -> FlyteLaunchPlan:
+    async def launch_plan_of(self, wanted: core.Identifier) -> FlyteLaunchPlan:
+        """The launch plan of a full identifier; costs one GetLaunchPlan the first time, however many ask at once."""
         plans = self._connection.plans
         plan = plans.get(wanted)
-        if plan is None:
-            model = await self.admin.get_launch_plan(admin.ObjectGetRequest(id=wanted))
-            if model.spec is None:
-                raise FlyteSystemException(f"the server shows launch plan {wanted.name} without its spec")
-            plan = FlyteLaunchPlan.promote_from_model(model.id or wanted, model.spec, closure=model.closure)
-            plans.put(plan)
+        if plan is not None:
+            return plan
+        # Who may see a plan depends on the token, and how long to wait for it on the time limits.
+        return await plans.flights.do((EntityKey.of(wanted), self._options), partial(self._ask_launch_plan, wanted))
+
+    async def _ask_launch_plan(self, wanted: core.Identifier) -> FlyteLaunchPlan:
+        model = await self.admin.get_launch_plan(admin.ObjectGetRequest(id=wanted))
+        if model.spec is None:
+            raise FlyteSystemException(f"the server shows launch plan {wanted.name} without its spec")
+        plan = FlyteLaunchPlan.promote_from_model(model.id or wanted, model.spec, closure=model.closure)
+        self._connection.plans.put(plan)
         return plan
 
     async def _identify(

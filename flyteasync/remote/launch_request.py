@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, cast, get_args
+from typing import Literal, get_args
 
 from .. import codec
 from ..entities import FlyteLaunchPlan, FlyteTask, FlyteWorkflow, TypedInterface
@@ -51,48 +51,26 @@ def check_entity(entity: object) -> FlyteLaunchPlan | FlyteWorkflow | FlyteTask:
     return entity
 
 
-def check_arguments(inputs: object, on_conflict: object) -> None:
-    """Refuse inputs that are no mapping, and an unknown on_conflict.
+def check_inputs(inputs: object) -> None:
+    """Refuse inputs that are no mapping.
 
     Raises:
-        FlyteTypeException: the inputs.
-        FlyteInvalidInputException: on_conflict.
+        FlyteTypeException: they are not.
     """
     if inputs is not None and not isinstance(inputs, Mapping):
         raise FlyteTypeException(f"inputs must be a mapping of values by name, got {type(inputs).__name__}")
+
+
+def check_on_conflict(on_conflict: object) -> None:
+    """Refuse an unknown on_conflict.
+
+    Raises:
+        FlyteInvalidInputException: it is unknown.
+    """
     if on_conflict not in get_args(OnConflict):
         raise FlyteInvalidInputException(
             f"on_conflict must be one of {', '.join(get_args(OnConflict))}, got {on_conflict!r}"
         )
-
-
-def check_options(envs: object, tags: object, cluster_pool: object) -> None:
-    """Refuse options of a wrong type; one text in the place of a list of tags would go unnoticed.
-
-    Raises:
-        FlyteTypeException: names the option, what it takes and what it got.
-    """
-    for name, value, expected, right in (
-        ("envs", envs, "a mapping of texts", _texts(_flat(envs))),
-        ("tags", tags, "a list of texts", _texts(tags)),
-        ("cluster_pool", cluster_pool, "a text", isinstance(cluster_pool, str)),
-    ):
-        if value is not None and not right:
-            raise FlyteTypeException(f"{name} must be {expected}, got {value!r}")
-
-
-def _texts(values: object) -> bool:
-    """Whether these are several texts, and not one, which is a sequence of texts as well."""
-    if not isinstance(values, Sequence) or isinstance(values, str):
-        return False
-    return all(isinstance(value, str) for value in cast("Sequence[object]", values))
-
-
-def _flat(mapping: object) -> list[object] | None:
-    """The keys and values of a mapping; None if it is none."""
-    if not isinstance(mapping, Mapping):
-        return None
-    return [part for pair in cast("Mapping[object, object]", mapping).items() for part in pair]
 
 
 def check_given(target: Target, literals: core.LiteralMap) -> None:
@@ -128,10 +106,3 @@ def differences(wanted: admin.ExecutionCreateRequest, found: admin.Execution, in
 def entity_of(execution: admin.Execution) -> core.Identifier | None:
     """The launch plan or task that an execution was launched from."""
     return execution.spec.launch_plan if execution.spec is not None else None
-
-
-def environment(envs: Mapping[str, str] | None) -> admin.Envs | None:
-    """Environment variables as a message."""
-    if not envs:
-        return None
-    return admin.Envs(values=[core.KeyValuePair(key=key, value=value) for key, value in envs.items()])

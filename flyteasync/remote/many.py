@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Literal
 
 import anyio
 
-from ..deadline import Deadline, Duration, seconds
-from ..entities import FlyteLaunchPlan, FlyteTask, FlyteWorkflow
+from ..deadline import Deadline, Duration, seconds, within
+from ..entities import Entity, LazyEntity
 from ..errors import FlyteInvalidInputException, FlyteTimeout, FlyteTypeException
 from ..executions import FlyteWorkflowExecution
 from .completions import Completions, Outcome
-from .launch import Launching
-from .names import check_name
+from .items import Inputs, check_names_given
+from .launch import check_names
+from .launch_request import check_entity
+from .launcher import Launcher, fetched
+from .names import generate_name
+from .options import OptionsLike, settings_of
+from .running import Running
 from .runs import LAUNCHES_PER_SECOND, Runs, RunSettings
 
 
-class Many(Launching):
+class Many(Running):
     """The part of FlyteRemote that deals with many executions at once."""
 
-    async def as_completed(
+    def as_completed(
         self,
         executions: Iterable[FlyteWorkflowExecution],
         timeout: Duration | None = None,
@@ -34,7 +39,8 @@ class Many(Launching):
 
         Args:
             executions: what to wait for.
-            timeout: seconds or a timedelta for all together; None is no limit.
+            timeout: seconds or a timedelta for all together, loading included; None is no limit. Zero leaves no time to
+                look.
             poll_interval: as in `FlyteWorkflowExecution.wait`.
 
         Raises:
@@ -45,21 +51,21 @@ class Many(Launching):
         everything = _executions(executions)
         limit = None if timeout is None else seconds(timeout)
         ceiling = None if poll_interval is None else seconds(poll_interval, "poll_interval")
+        return self._completed(everything, limit, ceiling)
+
+    async def _completed(
+        self, everything: list[FlyteWorkflowExecution], limit: float | None, ceiling: float | None
+    ) -> AsyncGenerator[Outcome]:
         deadline = Deadline.after(limit)
-        queue = Completions(self.watcher, ceiling=ceiling)
+        queue = Completions(self.watcher, ceiling=ceiling, deadline=deadline)
         try:
             for index, execution in enumerate(everything):
                 queue.add(index, execution.attach(self))
             queue.end(len(everything))
-            while True:
-                outcome = None
-                with anyio.move_on_after(deadline.remaining()) as scope:
-                    outcome = await queue.take()
-                if scope.cancelled_caught and limit is not None:
-                    raise _too_late(queue.unfinished, len(everything), limit)
-                if outcome is None:
-                    return
+            while (outcome := await within(deadline, queue.take())) is not None:
                 yield outcome
+        except TimeoutError:
+            raise _too_late(queue.unfinished, len(everything), limit or 0.0) from None
         finally:
             with anyio.CancelScope(shield=True):
                 await queue.aclose()
@@ -78,7 +84,7 @@ class Many(Launching):
             FlyteTimeout: not all finished in time; those that did are up to date.
             FlyteError: one could not be awaited, for example since it does not exist; all others are finished then.
         """
-        everything = list(executions)
+        everything = _executions(executions)
         errors: list[Outcome] = []
         async with aclosing(self.as_completed(everything, timeout, poll_interval)) as outcomes:
             errors = [outcome async for outcome in outcomes if outcome.error is not None]
@@ -90,13 +96,22 @@ class Many(Launching):
 
     def execute_many(
         self,
-        entity: FlyteLaunchPlan | FlyteWorkflow | FlyteTask,
-        inputs: Iterable[Mapping[str, Any]] | AsyncIterable[Mapping[str, Any]],
+        entity: Entity,
+        inputs: Inputs,
         *,
+        names: Iterable[str] | Callable[[Mapping[str, Any]], str] | None = None,
+        execution_name_prefix: str | None = None,
+        options: OptionsLike | None = None,
+        type_hints: dict[str, type] | None = None,
+        overwrite_cache: bool | None = None,
+        interruptible: bool | None = None,
+        envs: Mapping[str, str] | None = None,
+        tags: Sequence[str] | None = None,
+        cluster_pool: str | None = None,
+        execution_cluster_label: str | None = None,
         max_running: int | None = None,
         max_launching: int = 32,
         max_launch_rate: float | None = LAUNCHES_PER_SECOND,
-        names: Iterable[str] | None = None,
         outputs: bool = True,
         on_failure: Literal["continue", "stop"] = "continue",
         on_exit: Literal["leave", "terminate"] = "leave",
@@ -109,17 +124,32 @@ class Many(Launching):
                 async for run in runs:
                     print(run.index, run.execution.outputs if run.execution else run.error)
 
-        Inputs are taken as there is room for them, so there may be more than fit into memory. Every input has an
-        outcome: its execution, or why there is none. Leaving the block stops launching.
+        Inputs are taken as there is room for them, so there may be more than fit into memory; with names, up to 200 are
+        read ahead. Every input that was taken has an outcome: its execution, or why there is none. Leaving the block
+        stops launching.
+
+        Costs what `execute` and waiting for each costs (see `as_completed`). Names cost one ListExecutions for 200 of
+        them, once more every 10 s while they are waiting for room, and one GetExecutionData for each execution that
+        exists.
 
         Args:
             entity: what to launch.
-            inputs: the inputs of each execution.
+            inputs: the inputs of each execution: a mapping each, of an iterable or async iterable.
+            names: a name for each execution, or a function that makes it of the inputs (see `execution_name`). Names
+                make a repeated call go on where the last one ended: an execution that exists is not launched again,
+                and must have the same entity and inputs. The names themselves are kept in memory.
+            execution_name_prefix: put before generated names, with a hyphen between.
+            options: as in `execute`, like the next ones.
+            type_hints: the Python types of the inputs, where the declared types leave a choice.
+            overwrite_cache: run cached tasks anyway, and replace what is cached.
+            interruptible: run on interruptible nodes or not, whatever the tasks say.
+            envs: environment variables of the tasks.
+            tags: to find the executions by; each once.
+            cluster_pool: the pool of clusters to run on.
+            execution_cluster_label: the label of the clusters to run on.
             max_running: launched executions whose outcome was not taken, at the most; None is no limit.
             max_launching: launches under way at the same time.
             max_launch_rate: launches a second; flyteadmin itself creates at most 100 a second. None is no limit.
-            names: a name for each execution, which makes a repeated call go on where the last one ended: an execution
-                that exists is not launched again, and must have the same entity and inputs.
             outputs: load the values of finished executions.
             on_failure: "stop" launches nothing more after the first outcome without success.
             on_exit: what becomes of executions without an outcome when the block is left: "terminate" aborts them.
@@ -131,27 +161,64 @@ class Many(Launching):
             FlyteTypeException: inputs that cannot be iterated over, or an entity that cannot be launched.
         """
         _check_inputs(entity, inputs)
-        for what, value in (("max_running", max_running), ("max_launching", max_launching)):
-            if value is not None and value < 1:
-                raise FlyteInvalidInputException(f"{what} must be 1 or more, got {value}")
-        if max_launch_rate is not None and not max_launch_rate > 0:
-            raise FlyteInvalidInputException(f"max_launch_rate must be positive, got {max_launch_rate}")
-        if on_failure not in ("continue", "stop") or on_exit not in ("leave", "terminate"):
-            raise FlyteInvalidInputException("on_failure is 'continue' or 'stop', and on_exit 'leave' or 'terminate'")
+        check_names(names, execution_name_prefix)
+        if execution_name_prefix is not None:
+            generate_name(execution_name_prefix)  # refuses now what would fail for every input
         settings = RunSettings(
-            max_running=max_running,
-            max_launching=max_launching,
-            max_launch_rate=max_launch_rate,
+            prefix=execution_name_prefix,
+            max_running=None if max_running is None else _count("max_running", max_running),
+            max_launching=_count("max_launching", max_launching),
+            max_launch_rate=None if max_launch_rate is None else _rate(max_launch_rate),
             outputs=outputs,
-            stop_on_failure=on_failure == "stop",
-            terminate_on_exit=on_exit == "terminate",
-            timeout=None if timeout is None else seconds(timeout),
+            stop_on_failure=_choice("on_failure", on_failure, "continue", "stop") == "stop",
+            terminate_on_exit=_choice("on_exit", on_exit, "leave", "terminate") == "terminate",
+            timeout=None if timeout is None else _positive("timeout", seconds(timeout)),
             ceiling=None if poll_interval is None else seconds(poll_interval, "poll_interval"),
         )
-        return Runs(self, entity, inputs, None if names is None else _names(names), settings)
+        launch = settings_of(
+            options,
+            overwrite_cache=overwrite_cache,
+            interruptible=interruptible,
+            envs=envs,
+            tags=tags,
+            cluster_pool=cluster_pool,
+            execution_cluster_label=execution_cluster_label,
+        )
+        named = None if names is None else check_names_given(names, inputs)
+
+        async def launcher() -> Launcher:
+            return Launcher(self, await fetched(entity), launch, type_hints=type_hints)
+
+        return Runs(self, launcher, inputs, named, settings)
+
+
+def _count(what: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise FlyteInvalidInputException(f"{what} must be a whole number, 1 or more, got {value!r}")
+    return value
+
+
+def _rate(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise FlyteInvalidInputException(f"max_launch_rate must be a number, got {value!r}")
+    return _positive("max_launch_rate", value)
+
+
+def _positive(what: str, value: float) -> float:
+    if not value > 0:  # NaN is not, either
+        raise FlyteInvalidInputException(f"{what} must be more than zero, got {value!r}")
+    return value
+
+
+def _choice(what: str, value: str, *known: str) -> str:
+    if value not in known:
+        raise FlyteInvalidInputException(f"{what} must be {' or '.join(known)}, got {value!r}")
+    return value
 
 
 def _executions(executions: Iterable[FlyteWorkflowExecution]) -> list[FlyteWorkflowExecution]:
+    if not isinstance(executions, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise FlyteTypeException(f"executions must be an iterable of executions, got {type(executions).__name__}")
     everything = list(executions)
     for execution in everything:
         if not isinstance(execution, FlyteWorkflowExecution):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -160,23 +227,13 @@ def _executions(executions: Iterable[FlyteWorkflowExecution]) -> list[FlyteWorkf
 
 
 def _check_inputs(entity: Any, inputs: Any) -> None:
-    if not isinstance(entity, (FlyteLaunchPlan, FlyteWorkflow, FlyteTask)):
-        raise FlyteTypeException(
-            f"only a fetched launch plan, workflow or task can be launched, not {type(entity).__name__}"
-        )
+    if not isinstance(entity, LazyEntity):
+        check_entity(entity)
     # A mapping or a text can be iterated over, too, and was meant to be one input.
     if hasattr(inputs, "keys") or isinstance(inputs, str) or not isinstance(inputs, (Iterable, AsyncIterable)):
         raise FlyteTypeException(
             f"inputs must be an iterable of mappings, one for each execution, got {type(inputs).__name__}"
         )
-
-
-def _names(names: Iterable[str]) -> list[str]:
-    checked = [check_name(name, "a name") for name in names]
-    if len(set(checked)) < len(checked):
-        twice = next(name for name in checked if checked.count(name) > 1)
-        raise FlyteInvalidInputException(f"the name {twice!r} is there twice")
-    return checked
 
 
 def _too_late(unfinished: list[FlyteWorkflowExecution], total: int, limit: float) -> FlyteTimeout:

@@ -13,12 +13,13 @@ import anyio
 from ..config import Config, parse_endpoint
 from ..deadline import Duration, seconds
 from ..idl import admin
-from ..literals import Access, Store
-from ..rpc import CallOptions, CallStats, RetryPolicy, TokenSource
-from ..storage import Storage
+from ..literals import Store
+from ..rpc import UNSET, CallOptions, CallStats, Instrumentation, RetryPolicy, TokenSource, Unset
 from ..transport import Transport, TransportName, TransportOptions, check_name, make_transport
+from .base import Values
 from .connection import Connector
 from .many import Many
+from .metrics import metrics_of
 
 MAX_CONCURRENT_RPCS = 200
 
@@ -58,6 +59,7 @@ class FlyteRemote(Many):
         tokens: TokenSource | None = None,
         storage: Store | None = None,
         allow_pickle: bool | None = None,
+        instrumentation: Instrumentation | None = None,
     ) -> None:
         """Describe the backend; no I/O.
 
@@ -72,6 +74,7 @@ class FlyteRemote(Many):
             storage: reads files, datasets and values too large for messages; made of the configuration if not given.
             allow_pickle: read pickled values without being asked for each; loading one runs code chosen by whoever
                 wrote it. None goes by the environment variable `FLYTE_SDK_ALLOW_PICKLE`.
+            instrumentation: observes calls and waits, for example `flyteasync.rpc.otel.OpenTelemetry()`.
 
         Raises:
             FlyteInvalidInputException: an endpoint or option that cannot be.
@@ -81,39 +84,48 @@ class FlyteRemote(Many):
         self._default_project = default_project
         self._default_domain = default_domain
         self._options = options or CallOptions()
-        self._access = Access(storage if storage is not None else Storage(config.data_config), allow_pickle)
+        self._values = Values(config, storage, allow_pickle)
         settings = _transport_options(config)
 
         def connect() -> Transport:
             return make_transport(transport, settings)
 
-        self._connector = Connector(connect, self._options, max_concurrent_rpcs=max_concurrent_rpcs, tokens=tokens)
+        self._connector = Connector(
+            connect,
+            self._options,
+            max_concurrent_rpcs=max_concurrent_rpcs,
+            tokens=tokens,
+            instrumentation=instrumentation,
+        )
 
     def with_options(
         self,
         *,
-        timeout: Duration | None = None,
+        timeout: Duration | Unset | None = UNSET,
         attempt_timeout: Duration | None = None,
         retry: RetryPolicy | None = None,
         metadata: Mapping[str, str | bytes] | None = None,
-        token: str | None = None,
+        token: str | Unset | None = UNSET,
     ) -> Self:
         """A view of this remote whose calls have other options; it shares connection and poller, and costs nothing.
 
+        What is not given stays as it is.
+
         Args:
-            timeout: seconds or a timedelta for each call with its retries.
+            timeout: seconds or a timedelta for each call with its retries; None is no limit.
             attempt_timeout: seconds or a timedelta for each attempt.
             retry: how to repeat; `RetryPolicy(max_attempts=1)` switches it off.
             metadata: sent with every call, in addition to what this remote sends: request ids, tenants. Values are
                 ASCII text, or bytes under a name that ends in `-bin`.
-            token: a bearer token to send, for example that of the user on whose behalf a service acts.
+            token: a bearer token to send, for example that of the user on whose behalf a service acts; None sends those
+                of the remote's own source again.
 
         Raises:
             FlyteInvalidInputException: a negative or not-a-number duration, metadata or a token that cannot be sent.
         """
         options = self._options
-        if timeout is not None:
-            options = replace(options, timeout=seconds(timeout))
+        if timeout is not UNSET:
+            options = replace(options, timeout=None if timeout is None else seconds(timeout))
         if attempt_timeout is not None:
             options = replace(options, attempt_timeout=seconds(attempt_timeout, "attempt_timeout"))
         if retry is not None:
@@ -121,7 +133,7 @@ class FlyteRemote(Many):
         if metadata is not None:
             pairs = tuple((str(key).lower(), value) for key, value in metadata.items())
             options = replace(options, metadata=(*options.metadata, *pairs))
-        if token is not None:
+        if token is not UNSET:
             options = replace(options, token=token)
         view = object.__new__(type(self))
         view.__dict__.update(self.__dict__)
@@ -132,6 +144,17 @@ class FlyteRemote(Many):
     def stats(self) -> CallStats:
         """Counters of the RPCs of this remote and its views."""
         return self._connector.stats
+
+    def metrics(self) -> dict[str, float]:
+        """Numbers about this remote and its views, by flat names that stay; no I/O, from any thread.
+
+        Counters since the remote was made: `launched`, `adopted` (executions that were there already),
+        `rpcs.<method>.<status>` such as `rpcs.GetExecution.OK`, `retries` and `retries.<method>`. Counters since the
+        poller's connection was made: `polls`, and `done` (executions that were seen to end). What is now:
+        `rpcs.in_flight`, `waiting` (executions that are awaited), `lag` (seconds for which a question of the poller
+        that is due was not asked).
+        """
+        return metrics_of(self._connector)
 
     async def ping(self) -> Readiness:
         """Ask the backend for its version: one GetVersion, not repeated on failure.

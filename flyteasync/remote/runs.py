@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import anyio
+from anyio.abc import TaskGroup
 
 from ..deadline import NEVER, Deadline
-from ..entities import FlyteLaunchPlan, FlyteTask, FlyteWorkflow
-from ..errors import FlyteError, FlyteInvalidInputException, FlyteNotLaunched, FlyteUsageError
+from ..errors import FlyteDeadlineExceeded, FlyteError, FlyteNotLaunched, FlyteSystemException, FlyteUsageError
 from ..executions import FlyteWorkflowExecution
-from ..executions.concurrent import first_of
+from ..idl import admin
+from ..watcher import Name
 from .completions import Completions, Outcome
+from .creation import execution_of
+from .items import Inputs, Item, Names, items_of
+from .launcher import Launcher
+from .lookup import Lookup
 
 if TYPE_CHECKING:
     from .launch import Launching
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("flyteasync.launch")
 
 LAUNCHES_PER_SECOND = 80.0
 """Launches a second unless told otherwise; flyteadmin hands at most 100 a second to Kubernetes, and queues the rest."""
@@ -30,18 +36,17 @@ TERMINATING = 32
 """Executions that are terminated at the same time when a block is left."""
 
 LAUNCH_LIMIT = 5.0
-"""Seconds that leaving a block waits for launches under way, if they have to be terminated."""
+"""Seconds that halting, and terminating what runs, waits for launches under way."""
 
 EXIT_LIMIT = 30.0
 """Seconds that leaving a block spends on terminating executions."""
-
-Inputs = Iterable[Mapping[str, Any]] | AsyncIterable[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
 class RunSettings:
     """The settings of `execute_many`, checked; see there."""
 
+    prefix: str | None
     max_running: int | None
     max_launching: int
     max_launch_rate: float | None
@@ -59,13 +64,14 @@ class Pace:
         self._step = 0.0 if per_second is None else 1.0 / per_second
         self._next = 0.0
 
-    async def wait(self) -> None:
-        """Return when the next launch may begin."""
+    async def wait(self, stopped: asyncio.Event) -> None:
+        """Return when the next launch may begin, or launching was stopped."""
         now = asyncio.get_running_loop().time()
         begin = max(now, self._next)
         self._next = begin + self._step
         if begin > now:
-            await asyncio.sleep(begin - now)
+            with anyio.move_on_after(begin - now):
+                await stopped.wait()
 
 
 class Runs:
@@ -74,13 +80,13 @@ class Runs:
     def __init__(
         self,
         remote: Launching,
-        entity: FlyteLaunchPlan | FlyteWorkflow | FlyteTask,
+        launcher: Callable[[], Awaitable[Launcher]],
         inputs: Inputs,
-        names: list[str] | None,
+        names: Names | None,
         settings: RunSettings,
     ) -> None:
         self._remote = remote
-        self._entity = entity
+        self._make_launcher = launcher
         self._inputs = inputs
         self._names = names
         self._settings = settings
@@ -89,7 +95,8 @@ class Runs:
         self._room = None if settings.max_running is None else asyncio.Semaphore(settings.max_running)
         self._queue: Completions | None = None
         self._driver: asyncio.Task[None] | None = None
-        self._stopped = False
+        self._reading: anyio.CancelScope | None = None
+        self._stopped = asyncio.Event()
         self._deadline = NEVER
 
     def stop(self) -> None:
@@ -97,7 +104,32 @@ class Runs:
 
         Inputs that are a sequence are all accounted for; of others, only those that were taken.
         """
-        self._stopped = True
+        if self._stopped.is_set():
+            return
+        self._stopped.set()
+        if self._reading is not None:
+            self._reading.cancel()  # inputs may be long in coming
+        for held in (self._room, self._launching):
+            if held is not None:
+                held.release()  # the driver may wait for it; nobody else takes one any more
+
+    async def halt(self) -> list[FlyteWorkflowExecution]:
+        """Stop launching and leave what runs alone: the iteration ends with the outcomes that there are.
+
+        Launches under way are brought to their end, for 5 seconds at the most. To be called while another task
+        iterates, or before going on to iterate: every input that was taken, and is not among what is returned, has an
+        outcome then.
+
+        Returns:
+            The executions that run on, for which nobody waits any more.
+        """
+        queue, driver = self._entered()
+        self.stop()
+        await asyncio.wait([driver], timeout=LAUNCH_LIMIT)
+        if not driver.done():
+            driver.cancel()
+            await asyncio.wait([driver])
+        return queue.leave()
 
     async def __aenter__(self) -> Self:
         if self._driver is not None:
@@ -114,7 +146,8 @@ class Runs:
         queue, driver = self._entered()
         self.stop()
         if self._settings.terminate_on_exit:
-            await self._launches_ended()
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait([driver], timeout=LAUNCH_LIMIT)  # so that it is known what there is to terminate
         driver.cancel()
         left = queue.unfinished
         with anyio.CancelScope(shield=True):
@@ -140,7 +173,8 @@ class Runs:
             self._deadline = NEVER
             outcome = await queue.take()
         if outcome is None:
-            await driver  # raises what the inputs raised
+            if not driver.cancelled():
+                await driver  # raises what the inputs raised
             raise StopAsyncIteration
         if self._room is not None:
             self._room.release()
@@ -155,63 +189,71 @@ class Runs:
 
     async def _drive(self, queue: Completions) -> None:
         """Take inputs as there is room for them, and launch."""
-        count, failure = 0, None
+        driver, failure = None, None
         try:
+            driver = _Driver(self._remote, await self._make_launcher(), self._settings.prefix, queue)
             async with anyio.create_task_group() as group:
                 try:
-                    async for inputs in _each(self._inputs):
-                        name = self._name(count)
-                        launch = await self._may_launch()
-                        if launch:
-                            group.start_soon(self._launch, queue, count, name, inputs)
-                        else:
-                            queue.put(_not_launched(count, name))
-                        count += 1
-                        if not launch and not isinstance(self._inputs, Sequence):
-                            break  # a sequence is accounted for to its end; what else there is, nobody knows
+                    await self._take(driver, group)
                 except Exception as error:  # noqa: BLE001 - the inputs' own; what was launched is awaited first
                     failure = error
-        except ExceptionGroup as failures:
-            failure = first_of(failures)
         finally:
-            queue.end(count)
+            queue.end(0 if driver is None else driver.taken)
         if failure is not None:
             raise failure
 
-    async def _may_launch(self) -> bool:
-        """Wait for room, a place and the pace; False if launching was stopped meanwhile."""
-        if self._stopped:
-            return False
-        if self._room is not None:
-            await self._room.acquire()
-        await self._launching.acquire()
-        await self._pace.wait()
-        if not self._stopped:
-            return True
-        self._launching.release()
-        return False
+    async def _take(self, driver: _Driver, group: TaskGroup) -> None:
+        async with aclosing(items_of(self._inputs, self._names)) as batches:
+            while batch := await self._read(batches):
+                driver.expect(batch)
+                for item in batch:
+                    driver.taken += 1
+                    await self._begin(item, driver, group)
 
-    async def _launch(self, queue: Completions, index: int, name: str | None, inputs: Mapping[str, Any]) -> None:
+    async def _read(self, batches: AsyncIterator[list[Item]]) -> list[Item]:
+        """The next items; none after the last, and none of inputs that are not a sequence after a stop.
+
+        A sequence is accounted for to its end; what else there is, nobody knows.
+        """
+        if isinstance(self._inputs, Sequence):
+            return await anext(batches, list[Item]())
+        if self._stopped.is_set():
+            return []
+        with anyio.CancelScope() as self._reading:
+            return await anext(batches, list[Item]())
+        return []
+
+    async def _begin(self, item: Item, driver: _Driver, group: TaskGroup) -> None:
+        """Begin to launch an item as soon as there is room, a place and time for it; not after a stop."""
+        if not self._stopped.is_set() and self._room is not None:
+            await self._room.acquire()
+        if self._stopped.is_set():
+            driver.queue.put(_not_launched(item))
+            return
         try:
-            execution = await self._remote.execute(self._entity, inputs, execution_name=name)
-            queue.add(index, execution)
+            taken = await driver.find(item)
         except FlyteError as error:
-            queue.put(Outcome(index, name or "", error=error))
+            driver.queue.put(Outcome(item.index, item.name or "", error=error))
+            return
+        await self._launching.acquire()
+        if taken is None:
+            await self._pace.wait(self._stopped)
+        if self._stopped.is_set():
+            self._launching.release()
+            driver.queue.put(_not_launched(item))
+            return
+        group.start_soon(self._launch, item, taken, driver)
+
+    async def _launch(self, item: Item, taken: admin.Execution | None, driver: _Driver) -> None:
+        try:
+            await driver.launch(item, taken)
+        except asyncio.CancelledError:
+            driver.queue.put(Outcome(item.index, item.name or "", error=_in_doubt(item)))
+            raise
+        except Exception as error:  # noqa: BLE001 # values of callers run code of callers; the others go on
+            driver.queue.put(Outcome(item.index, item.name or "", error=_ours(error, item)))
         finally:
             self._launching.release()
-
-    def _name(self, index: int) -> str | None:
-        if self._names is None:
-            return None
-        if index >= len(self._names):
-            raise FlyteInvalidInputException(f"there are {len(self._names)} names, and more inputs")
-        return self._names[index]
-
-    async def _launches_ended(self) -> None:
-        """Let launches under way end, so that it is known what there is to terminate."""
-        with anyio.move_on_after(LAUNCH_LIMIT, shield=True):
-            for _ in range(self._settings.max_launching):
-                await self._launching.acquire()
 
     async def _terminate(self, executions: list[FlyteWorkflowExecution]) -> None:
         places = anyio.Semaphore(TERMINATING)
@@ -221,22 +263,70 @@ class Runs:
                 try:
                     await execution.terminate("left by execute_many")
                 except FlyteError as error:
-                    logger.warning("execution %s could not be terminated: %s", execution.id.name, error)
+                    logger.warning(
+                        "execution %s could not be terminated: %s",
+                        execution.id.name,
+                        error,
+                        extra=execution_of(Name.of(execution.id)),
+                    )
 
         async with anyio.create_task_group() as group:
             for execution in executions:
                 group.start_soon(one, execution)
 
 
-async def _each(inputs: Inputs) -> AsyncIterator[Mapping[str, Any]]:
-    if isinstance(inputs, AsyncIterable):
-        async for item in inputs:
-            yield item
-        return
-    for item in inputs:
-        yield item
+class _Driver:
+    """Launches or adopts items; what it needs is there only once the block is entered."""
+
+    def __init__(self, remote: Launching, launcher: Launcher, prefix: str | None, queue: Completions) -> None:
+        self.queue = queue
+        self.taken = 0
+        self._launcher = launcher
+        self._prefix = prefix
+        self._lookup = Lookup(remote.admin, launcher.project, launcher.domain)
+
+    def expect(self, batch: Sequence[Item]) -> None:
+        """Tell which items come next."""
+        self._lookup.expect(item.name for item in batch if item.name is not None and item.error is None)
+
+    async def find(self, item: Item) -> admin.Execution | None:
+        """The execution that has the item's name already.
+
+        Raises:
+            FlyteError: the server could not be asked, or the name is not one.
+        """
+        if item.error is not None:
+            raise item.error
+        return None if item.name is None else await self._lookup.find(item.name)
+
+    async def launch(self, item: Item, taken: admin.Execution | None) -> None:
+        """Launch an item, or take the execution that there is, and wait for it."""
+        if item.name is None:
+            execution = await self._launcher.launch(item.inputs, self._prefix)
+        elif taken is not None:
+            execution = await self._launcher.adopt(item.inputs, item.name, taken)
+        else:
+            execution = await self._launcher.launch_absent(item.inputs, item.name)
+        self.queue.add(item.index, execution)
 
 
-def _not_launched(index: int, name: str | None) -> Outcome:
-    error = FlyteNotLaunched(f"input {index} was not launched: launching was stopped", identifier=name)
-    return Outcome(index, name or "", error=error)
+def _not_launched(item: Item) -> Outcome:
+    error = FlyteNotLaunched(f"input {item.index} was not launched: launching was stopped", identifier=item.name)
+    return Outcome(item.index, item.name or "", error=error)
+
+
+def _in_doubt(item: Item) -> FlyteDeadlineExceeded:
+    return FlyteDeadlineExceeded(
+        f"whether input {item.index} was launched is not known: it took too long after launching was stopped",
+        identifier=item.name,
+    )
+
+
+def _ours(error: Exception, item: Item) -> FlyteError:
+    """The error as one of the package's."""
+    if isinstance(error, FlyteError):
+        return error
+    logger.error("input %d could not be launched", item.index, exc_info=error)
+    ours = FlyteSystemException(f"input {item.index} could not be launched: {error!r}", identifier=item.name)
+    ours.__cause__ = error
+    return ours

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from .. import codec
 from ..deadline import Deadline, within
-from ..errors import FlyteAuthenticationException, FlyteDecodeError, Status
+from ..errors import FlyteAuthenticationException, FlyteDecodeError, FlyteError, Status
 from ..idl.methods import Method, Reply, Request
 from ..transport import Metadata, Transport, TransportError
+from .instrumentation import Instrumentation
 from .limits import CallLimiter, CallStats, RetryBudget
 from .options import CallOptions, TokenSource, check_token
 from .retry import Again, kind_of, may_repeat, repeat
-from .status import error_of, undecodable
+from .status import error_of, identify, tokenless, undecodable
 
 T = TypeVar("T")
 
@@ -31,6 +33,7 @@ class RpcCaller:
         stats: CallStats | None = None,
         tokens: TokenSource | None = None,
         urgent: bool = False,
+        instrumentation: Instrumentation | None = None,
     ) -> None:
         self.options = options or CallOptions()
         self.stats = stats or CallStats()
@@ -39,6 +42,7 @@ class RpcCaller:
         self.budget = budget or RetryBudget()
         self._tokens = tokens
         self._urgent = urgent
+        self.instrumentation = instrumentation
         self._bearer: str | None = None
         self._metadata: Metadata = ()
 
@@ -52,6 +56,7 @@ class RpcCaller:
             stats=self.stats,
             tokens=self._tokens,
             urgent=self._urgent if urgent is None else urgent,
+            instrumentation=self.instrumentation,
         )
 
     async def unary(
@@ -67,6 +72,12 @@ class RpcCaller:
         Raises:
             FlyteError: of the class that the server's status, or what went wrong on the way, maps to.
         """
+        if self.instrumentation is None:
+            return await self._unary(method, request, deadline)
+        with self.instrumentation.call(method.path, self._transport.endpoint, identify(request)):
+            return await self._unary(method, request, deadline)
+
+    async def _unary(self, method: Method[Request, Reply], request: Request, deadline: Deadline | None) -> Reply:
         data = codec.encode(request)
         until = Deadline.after(self.options.timeout)
         if deadline is not None:
@@ -86,9 +97,18 @@ class RpcCaller:
     ) -> bytes:
         """Go on after a first attempt that failed."""
 
+        last = failed
+
         async def attempt(number: int) -> bytes:
+            nonlocal last
             self.stats.retries[method.name] += 1
-            return await self._attempt(method.path, data, request, until, number)
+            if self.instrumentation is not None:
+                self.instrumentation.retried(number, last.error)
+            try:
+                return await self._attempt(method.path, data, request, until, number)
+            except Again as again:
+                last = again
+                raise
 
         # Entered on failure only: tenacity costs tens of microseconds, and most calls succeed at once.
         return await repeat(
@@ -100,24 +120,26 @@ class RpcCaller:
         tokens = None if self.options.token is not None else self._tokens
         if tokens is None:
             return await self._send(path, data, request, until, attempts, self.options.token)
-        token = await self._in_time(tokens.token(), until, path, request)
+        token = await self._ask(tokens.token, until, path, request)
         try:
             return await self._send(path, data, request, until, attempts, token)
         except FlyteAuthenticationException:
-            if not await self._in_time(tokens.refresh(token), until, path, request):
+            if not await self._ask(partial(tokens.refresh, token), until, path, request):
                 raise
-            token = await self._in_time(tokens.token(), until, path, request)
+            token = await self._ask(tokens.token, until, path, request)
             return await self._send(path, data, request, until, attempts, token)
 
-    async def _in_time(self, wanted: Awaitable[T], until: Deadline, path: str, request: object) -> T:
-        """Wait for the source of tokens, but for no longer than the call may take."""
+    async def _ask(self, ask: Callable[[], Awaitable[T]], until: Deadline, path: str, request: object) -> T:
+        """Ask the source of tokens, but for no longer than the call may take."""
         try:
-            return await within(until, wanted)
-        except TimeoutError:
-            if until.remaining() > 0:
-                raise  # the source's own
-            late = TransportError(Status.DEADLINE_EXCEEDED, "there was no token to send in time")
-            raise error_of(late, path, self._transport.endpoint, request) from None
+            return await within(until, ask())
+        except FlyteError:
+            raise
+        except Exception as error:
+            if isinstance(error, TimeoutError) and until.remaining() <= 0:
+                late = TransportError(Status.DEADLINE_EXCEEDED, "there was no token to send in time")
+                raise error_of(late, path, self._transport.endpoint, request) from None
+            raise tokenless(error, path, self._transport.endpoint, request) from error
 
     def _with_bearer(self, token: str) -> Metadata:
         """The metadata to send with a token; the same object as long as the token is the same, which transports use."""
@@ -133,11 +155,19 @@ class RpcCaller:
         """Send once, in a place of the connection's bound on calls in flight."""
         options, name = self.options, path.rpartition("/")[2]
         metadata = options.metadata if token is None else self._with_bearer(token)
+        if self.instrumentation is not None:
+            metadata = (*metadata, *self.instrumentation.headers())
         try:
             async with self._limiter.place(until, urgent=self._urgent):
                 self.stats.attempts[name] += 1
                 timeout = min(options.attempt_timeout, until.remaining())
-                return await self._transport.unary(path, data, timeout=timeout, metadata=metadata)
+                self.stats.in_flight += 1
+                try:
+                    reply = await self._transport.unary(path, data, timeout=timeout, metadata=metadata)
+                finally:
+                    self.stats.in_flight -= 1
+                self.stats.successes[name] += 1
+                return reply
         except TransportError as failure:
             self.stats.failures[name, failure.status.name] += 1
             error = error_of(failure, path, self._transport.endpoint, request)

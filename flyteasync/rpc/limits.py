@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -21,11 +22,11 @@ class CallLimiter:
         self._urgent = asyncio.Semaphore(reserved)
 
     def place(self, deadline: Deadline, *, urgent: bool = False) -> _Place:
-        """A place to hold while an `async with` block runs.
+        """A place to hold while an `async with` block runs; if all urgent ones are taken, an urgent call takes any.
 
         Entering raises a DEADLINE_EXCEEDED TransportError if no place was free before the deadline.
         """
-        return _Place(self._urgent if urgent else self._ordinary, deadline)
+        return _Place(self._urgent if urgent and not self._urgent.locked() else self._ordinary, deadline)
 
 
 class _Place:
@@ -64,6 +65,12 @@ class RetryBudget:
         """Put back what a successful call earns."""
         self._tokens = min(self._capacity, self._tokens + self._per_success)
 
+    def wait(self, now: float) -> float:
+        """Seconds until there will be a token."""
+        if self._per_second <= 0:
+            return math.inf
+        return max(0.0, (1 - self._tokens) / self._per_second - (now - self._filled_at))
+
     def take(self, now: float) -> bool:
         """Take the token for one retry; False if there is none."""
         if self._tokens < self._capacity:
@@ -82,9 +89,13 @@ class CallStats:
     Attributes:
         attempts: by method name, retries included.
         failures: by method name and status name.
-        retries: by method name.
+        retries: by method name; of CreateExecution, creations that were repeated after a look included.
+        successes: by method name.
+        in_flight: attempts under way now.
     """
 
     attempts: Counter[str] = field(default_factory=Counter[str])
     failures: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
     retries: Counter[str] = field(default_factory=Counter[str])
+    successes: Counter[str] = field(default_factory=Counter[str])
+    in_flight: int = 0

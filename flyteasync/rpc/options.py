@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import re
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -11,6 +12,19 @@ from ..errors import FlyteInvalidInputException
 from ..transport import check_metadata
 
 _TEXT = re.compile(r"[\x20-\x7e]*")
+
+
+class Unset(enum.Enum):
+    """The type of `UNSET`, which stands for an argument that was not given where None means something."""
+
+    UNSET = enum.auto()
+
+    def __repr__(self) -> str:
+        return "<unset>"
+
+
+UNSET = Unset.UNSET
+"""As it was."""
 
 
 @dataclass(frozen=True)

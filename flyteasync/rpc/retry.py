@@ -17,8 +17,11 @@ from .options import RetryPolicy
 if TYPE_CHECKING:
     import tenacity
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("flyteasync.rpc")
 T = TypeVar("T")
+
+MIN_RETRY_AFTER = 1.0
+"""Seconds that a caller is told to wait at the least when the budget of retries is empty."""
 
 SERVER_FAULT_ATTEMPTS = 5
 """UNKNOWN and INTERNAL may be a passing database conflict or a lasting defect: they are tried this often, not more."""
@@ -109,7 +112,13 @@ async def repeat(
 
     def exhausted(state: tenacity.RetryCallState) -> bool:
         now = asyncio.get_running_loop().time()
-        return until.remaining() <= state.upcoming_sleep or not budget.take(now)
+        if until.remaining() <= state.upcoming_sleep:
+            return True
+        if budget.take(now):
+            return False
+        failed.error.retry_after = max(MIN_RETRY_AFTER, budget.wait(now))
+        failed.error.add_note("too many calls of this remote fail: the budget of retries is empty")
+        return True
 
     def log(state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None

@@ -107,10 +107,26 @@ def error_of(failure: TransportError, path: str, endpoint: str, request: object)
 
 
 def undecodable(error: FlyteDecodeError, path: str, endpoint: str, request: object) -> FlyteDecodeError:
-    """What a caller sees of a reply that is not the message it should be."""
+    """What a caller sees of a reply that is not the message it should be.
+
+    Its status is INTERNAL, as gRPC has it: the call may well have taken effect.
+    """
     method, target = path.rpartition(".")[2], identify(request)
     return FlyteDecodeError(
-        f"{error} (the reply to {_call(method, target, endpoint)})", method=method, identifier=target
+        f"{error} (the reply to {_call(method, target, endpoint)})",
+        method=method,
+        status=Status.INTERNAL,
+        identifier=target,
+    )
+
+
+def tokenless(error: Exception, path: str, endpoint: str, request: object) -> FlyteAuthenticationException:
+    """What a caller sees if the source of tokens failed; its own words may hold a token, and are not repeated."""
+    method, target = path.rpartition(".")[2], identify(request)
+    return FlyteAuthenticationException(
+        f"the source of bearer tokens failed with {type(error).__name__} ({_call(method, target, endpoint)})",
+        method=method,
+        identifier=target,
     )
 
 

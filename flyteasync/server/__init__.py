@@ -7,5 +7,15 @@ from .app import Server
 from .config import ServerConfig
 from .engine import DynamicWorkflow, Handler, TaskFailed
 from .faults import Fault
+from .relay import Outage, RelayConfig
 
-__all__ = ["DynamicWorkflow", "Fault", "Handler", "Server", "ServerConfig", "TaskFailed"]
+__all__ = [
+    "DynamicWorkflow",
+    "Fault",
+    "Handler",
+    "Outage",
+    "RelayConfig",
+    "Server",
+    "ServerConfig",
+    "TaskFailed",
+]

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Final, cast
-
-import grpc
-import grpc.aio
+from typing import Final
 
 from .. import codec
 from ..codec.lazy import touch
-from ..errors import FlyteDecodeError, FlyteError, FlyteSystemUnavailableException, FlyteUsageError, Status
+from ..errors import FlyteDecodeError, FlyteError, FlyteUsageError, Status
 from ..idl.methods import METHODS
 from .clock import Clock
 from .config import ServerConfig
 from .control import Control
 from .engine import Engine, Handler
 from .engine.skipping import PATIENCE
-from .failures import internal, shorten, status_bytes, unimplemented
-from .faults import Fault, Faults
-from .health import HEALTH_CHECK, check_health
-from .listening import refusal
+from .failures import internal, unimplemented
+from .faults import Fault, Faults, check_methods
+from .health import HEALTH_CHECK, HEALTH_WATCH, check_health, watch_health
+from .listener import Answer, Listener
+from .listening import reachable
 from .objects import Objects
+from .relay import Relay
 from .rows import ProjectRow
 from .services import Context, Route, build_routes
 from .signing import Signer
@@ -34,15 +34,8 @@ from .web import Web
 
 logger = logging.getLogger(__name__)
 
-_CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
-
-_NOT_REGISTERED = ("AuthMetadataService", "IdentityService")
+_NOT_REGISTERED: Final = ("AuthMetadataService", "IdentityService")
 """Services that flyteadmin does not have unless it runs with authentication."""
-
-CALLS_END_WITHIN: Final = 1.0
-"""Seconds that calls which were cut off are given to end when the server stops."""
-
-ServicerContext = grpc.aio.ServicerContext[bytes, bytes]
 
 
 class Server:
@@ -57,7 +50,9 @@ class Server:
 
     Attributes:
         config: the settings.
-        endpoint: `host:port` once it listens.
+        endpoint: `host:port` once it listens; the relay's, if there is one.
+        direct: `host:port` behind the relay, where the control API always answers; else the same.
+        relay: what stands in front of the listener if the settings say so.
         store: the state.
         stats: what was counted.
         faults: what goes wrong; may be replaced at any time.
@@ -70,18 +65,26 @@ class Server:
         *,
         store: Store | None = None,
     ) -> None:
+        """Set a server up.
+
+        Raises:
+            FlyteInvalidInputException: a fault of the settings names no RPC.
+        """
         self.config = config or ServerConfig()
         self.stats = Stats()
+        check_methods(self.config.faults)
         self.faults = Faults(self.config.faults)
         self.endpoint = ""
+        self.direct = ""
+        self.relay: Relay | None = None
         self._clock = Clock()
         self.store = store or MemoryStore(self._clock)
         self._handlers = dict(handlers or {})
-        self._server: grpc.aio.Server | None = None
+        self._listener: Listener | None = None
+        self._control: Control | None = None
         self._engine: Engine | None = None
         self._web: Web | None = None
         self._routes: Mapping[str, Route] = {}
-        self._calls: set[asyncio.Task[Any]] = set()
         self._stopping = asyncio.Event()
         for project in self.config.projects:
             if self.store.projects.get(project) is None:
@@ -96,7 +99,7 @@ class Server:
             FlyteSystemUnavailableException: the address cannot be listened on.
             FlyteUsageError: the server was started before.
         """
-        if self._server is not None:
+        if self._listener is not None:
             raise FlyteUsageError("this server was started before; make a new one")
         config = self.config
         engine = self._engine = Engine(
@@ -109,26 +112,26 @@ class Server:
         objects = Objects(self.store, config.max_upload_bytes, config.max_stored_bytes)
         self._web = web = Web(config.host, config.http_port, objects, Signer(self._clock.now))
         self._routes = build_routes(Context(config, self.store, engine, self._clock, web))
-        control = Control(self.faults, self.stats, self.store, engine, self._clock)
-        self._server = server = grpc.aio.server(
-            options=[
-                # Two servers on one port would share its connections at random.
-                ("grpc.so_reuseport", 0),
-                ("grpc.max_receive_message_length", config.max_receive_bytes),
-                ("grpc.max_send_message_length", -1),
-            ]
-        )
-        server.add_generic_rpc_handlers((_Dispatcher(self._call, control, self._calls),))
+        self._control = Control(self, engine, self._clock)
+        self._listener = Listener(config, self._find)
         try:
-            port = server.add_insecure_port(f"{config.host}:{config.port}")
-        except RuntimeError:
-            reason = refusal(config.host, config.port)
-            raise FlyteSystemUnavailableException(f"cannot listen on {config.host}:{config.port}: {reason}") from None
-        if config.http_port is not None:
-            web.start()
-        await server.start()
-        self.endpoint = f"{config.host}:{port}"
+            await self._listen(self._listener)
+            if config.http_port is not None:
+                web.start()
+        except BaseException:
+            await self.stop()
+            raise
         return self.endpoint
+
+    async def _listen(self, listener: Listener) -> None:
+        host, port, relay = self.config.host, self.config.port, self.config.relay
+        if relay is None:
+            self.direct = self.endpoint = await listener.start(host, port)
+            return
+        # The relay has the port that clients know.
+        self.direct = await listener.start(host, 0)
+        self.relay = Relay(reachable(host), int(self.direct.rpartition(":")[2]), relay)
+        self.endpoint = await self.relay.start(host, port)
 
     @property
     def http_endpoint(self) -> str:
@@ -138,15 +141,35 @@ class Server:
     async def stop(self, grace: float = 0.0) -> None:
         """Refuse new calls, give those in flight `grace` seconds, and end everything."""
         self._stopping.set()
-        if self._server is not None:
-            await self._server.stop(grace)
-            if self._calls:
-                # gRPC does not wait for them, and who closes the loop now would leave them behind.
-                await asyncio.wait(self._calls, timeout=CALLS_END_WITHIN)
+        if self._control is not None:
+            await self._control.aclose()
+        if self._listener is not None:
+            await self._listener.stop(grace)
+        if self.relay is not None:
+            await self.relay.aclose()
         if self._web is not None:
             await self._web.stop()
         if self._engine is not None:
             await self._engine.aclose()
+
+    async def restart(self, grace: float = 0.0, downtime: float = 0.0) -> None:
+        """Take the listener away and bring it back on the same port, as when a deployment is rolled.
+
+        Clients are told to go (GOAWAY), and calls in flight have `grace` seconds. The state is kept, and executions go
+        on meanwhile, since the real engine is another program. Signed URLs are served all the time.
+
+        Args:
+            grace: seconds.
+            downtime: seconds between the end and the beginning.
+
+        Raises:
+            FlyteUsageError: the server was not started.
+            FlyteSystemUnavailableException: another program has taken the port meanwhile.
+        """
+        if self._listener is None:
+            raise FlyteUsageError("this server was not started: it cannot be restarted")
+        await self._listener.restart(grace, downtime)
+        self.stats.restarts += 1
 
     @property
     def skipping(self) -> bool:
@@ -192,16 +215,29 @@ class Server:
     ) -> None:
         await self.stop()
 
-    async def _call(self, path: str, payload: bytes) -> bytes:
+    def _find(self, path: str) -> Answer | None:
+        """What answers the calls of a path."""
+        if path in METHODS:
+            return functools.partial(self._call, path)
+        if path in (HEALTH_CHECK, HEALTH_WATCH):
+            return check_health if path == HEALTH_CHECK else watch_health
+        assert self._control is not None
+        return functools.partial(self._control.call, path) if self._control.handles(path) else None
+
+    async def _call(self, path: str, payload: bytes, peer: str) -> bytes:
         """Answer one RPC; raises a FlyteError with the status to answer with."""
+        self.stats.peers.add(peer)
         name = path.rpartition("/")[2]
         self.stats.in_flight += 1
         self.stats.bytes_in += len(payload)
         status = Status.CANCELLED
         try:
+            if self.config.latency:
+                await asyncio.sleep(self.config.latency)
             fault = self.faults.draw(name)
             if fault is not None:
                 self.stats.hits[name] += 1
+                logger.info("%s is hit by a fault: %s", name, fault.kind)
             reply = self._answer(path, payload) if fault is None else await self._misbehave(fault, path, payload)
             status = Status.OK
             self.stats.bytes_out += len(reply)
@@ -212,6 +248,7 @@ class Server:
         finally:
             self.stats.in_flight -= 1
             self.stats.ended(name, status)
+            logger.debug("%s: %s", name, status.name)
 
     async def _misbehave(self, fault: Fault, path: str, payload: bytes) -> bytes:
         if fault.delay:
@@ -221,9 +258,9 @@ class Server:
             await self._stopping.wait()
             raise FlyteError("the server is stopping", status=Status.UNAVAILABLE)
         reply = b"" if fault.kind == "error" else self._answer(path, payload)
-        if fault.kind == "delay":
-            return reply
-        raise FlyteError(fault.details, status=fault.status)
+        if fault.kind in ("error", "lost_reply"):
+            raise FlyteError(fault.details, status=fault.status, details=fault.messages)
+        return fault.spoil(METHODS[path].reply, reply)
 
     def _answer(self, path: str, payload: bytes) -> bytes:
         """Decode, handle and encode in one go, so that no reply shows a state that came later."""
@@ -253,55 +290,3 @@ def _not_there(path: str) -> FlyteError:
     if service.endswith(_NOT_REGISTERED):
         return unimplemented(f"unknown service {service}")
     return unimplemented(f"the embedded server does not implement {method} yet")
-
-
-class _Dispatcher(grpc.GenericRpcHandler):
-    """Finds what answers a path, and keeps the tasks of the calls that are in flight."""
-
-    def __init__(
-        self, call: Callable[[str, bytes], Awaitable[bytes]], control: Control, calls: set[asyncio.Task[Any]]
-    ) -> None:
-        self._call = call
-        self._control = control
-        self._calls = calls
-
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
-        """The handler of a path, or None, which gRPC answers with UNIMPLEMENTED."""
-        path = handler_call_details.method
-        if path in METHODS:
-            handle = self._call
-        elif path == HEALTH_CHECK:
-            handle = _immediate(lambda path, payload: check_health(payload))
-        elif self._control.handles(path):
-            handle = self._control.call
-        else:
-            return None
-
-        async def behaviour(payload: bytes, context: ServicerContext) -> bytes:
-            self._remember(asyncio.current_task())
-            try:
-                return await handle(path, payload)
-            except FlyteError as error:
-                failure = shorten(error)
-            await _abort(context, failure)
-            raise AssertionError("abort never returns")
-
-        return cast("Any", grpc.unary_unary_rpc_method_handler)(behaviour)
-
-    def _remember(self, task: asyncio.Task[Any] | None) -> None:
-        assert task is not None, "gRPC runs every call in a task of its own"
-        self._calls.add(task)
-        task.add_done_callback(self._calls.discard)
-
-
-def _immediate(answer: Callable[[str, bytes], bytes]) -> Callable[[str, bytes], Awaitable[bytes]]:
-    async def handle(path: str, payload: bytes) -> bytes:
-        return answer(path, payload)
-
-    return handle
-
-
-async def _abort(context: ServicerContext, error: FlyteError) -> None:
-    status = Status.UNKNOWN if error.status is None else error.status
-    trailing = (("grpc-status-details-bin", status_bytes(error)),) if error.details else ()
-    await context.abort(_CODES[int(status)], str(error), trailing)

@@ -42,7 +42,7 @@ def run_child() -> int:
         hello = json.loads(lines.next() or "{}")
         sys.path += [entry for entry in hello.get("sys_path", ()) if entry not in sys.path]
         config, handlers = ServerConfig.from_dict(hello["config"]), load_handlers(hello["handlers"])
-        asyncio.run(_serve(config, handlers, lines, lambda endpoint: answer({"endpoint": endpoint})))
+        asyncio.run(_serve(config, handlers, lines, answer))
     except Exception as error:
         if answers.closed:
             raise
@@ -52,7 +52,7 @@ def run_child() -> int:
 
 
 async def _serve(
-    config: ServerConfig, handlers: dict[str, Handler], lines: _Lines, announce: Callable[[str], None]
+    config: ServerConfig, handlers: dict[str, Handler], lines: _Lines, announce: Callable[[dict[str, Any]], None]
 ) -> None:
     server = Server(config, handlers)
     loop = asyncio.get_running_loop()
@@ -67,7 +67,7 @@ async def _serve(
 
     endpoint = await server.start()
     collect_rarely()
-    announce(endpoint)
+    announce({"endpoint": endpoint, "direct": server.direct})
     threading.Thread(target=watch, name="flyteasync parent watch", daemon=True).start()
     grace = await ended
     await server.stop(grace)

@@ -14,6 +14,7 @@ from .engine import EngineSettings, Unregistered
 from .engine.handlers import MAX_COROUTINES, MAX_THREADS
 from .faults import Fault
 from .quantity import parse_quantity
+from .relay import RelayConfig
 
 RESOURCE_LIMITS: Mapping[str, str] = MappingProxyType({"CPU": "2", "MEMORY": "1Gi", "GPU": "1"})
 """What a task may ask for unless it is set otherwise; flyteadmin's defaults."""
@@ -27,7 +28,15 @@ _COUNTS = (
     "max_upload_bytes",
     "max_stored_bytes",
 )
-_DURATIONS = ("phase_delay", "abort_delay", "retry_backoff", "node_execution_deadline", "node_active_deadline")
+_DURATIONS = (
+    "phase_delay",
+    "abort_delay",
+    "retry_backoff",
+    "node_execution_deadline",
+    "node_active_deadline",
+    "latency",
+)
+_OPTIONAL_DURATIONS = ("max_connection_age", "max_connection_age_grace")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +68,11 @@ class ServerConfig:
         max_upload_bytes: how long an uploaded object may be.
         max_stored_bytes: how long all uploaded objects may be together; they are kept in memory.
         faults: what goes wrong from the start.
+        latency: seconds that every RPC takes longer.
+        max_connection_age: seconds after which a client is told to connect anew (GOAWAY); None is never. gRPC varies
+            it by up to a tenth.
+        max_connection_age_grace: seconds that calls then have before they are cut off; None is no limit.
+        relay: puts a relay in front of the listener, which can make connections fail.
 
     Raises:
         FlyteInvalidInputException: a value that makes no sense; the text names it.
@@ -86,6 +100,10 @@ class ServerConfig:
     max_upload_bytes: int = 64 * 1024 * 1024
     max_stored_bytes: int = 1024 * 1024 * 1024
     faults: tuple[Fault, ...] = ()
+    latency: float = 0.0
+    max_connection_age: float | None = None
+    max_connection_age_grace: float | None = None
+    relay: RelayConfig | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
@@ -102,7 +120,7 @@ class ServerConfig:
         for name in ("max_threads", "max_coroutines"):
             if getattr(self, name) < 1:
                 raise FlyteInvalidInputException(f"{name} must be at least 1, got {getattr(self, name)!r}")
-        for name in _DURATIONS:
+        for name in (*_DURATIONS, *(name for name in _OPTIONAL_DURATIONS if getattr(self, name) is not None)):
             seconds(getattr(self, name), name)
         for name, quantity in self.resource_limits.items():
             _check_quantity(name, quantity)
@@ -116,6 +134,7 @@ class ServerConfig:
         result = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
         result["resource_limits"] = dict(self.resource_limits)
         result["faults"] = [fault.to_dict() for fault in self.faults]
+        result["relay"] = None if self.relay is None else dataclasses.asdict(self.relay)
         return result
 
     @classmethod
@@ -134,6 +153,8 @@ class ServerConfig:
                 values[name] = tuple(values[name])
         if "faults" in values:
             values["faults"] = tuple(Fault.from_dict(item) for item in values["faults"])
+        if values.get("relay") is not None:
+            values["relay"] = RelayConfig.from_dict(values["relay"])
         return cls(**values)
 
 

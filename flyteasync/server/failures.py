@@ -95,10 +95,13 @@ def status_bytes(error: FlyteError) -> bytes:
     """The wire form of the google.rpc.Status that travels as `grpc-status-details-bin`."""
     status = Status.UNKNOWN if error.status is None else error.status
     parts = [_varint(1 << 3), _varint(int(status)), _delimited(2, str(error).encode())]
-    for detail in error.details:
-        url = default_message_pool.type_to_url[type(detail)]
-        parts.append(_delimited(3, codec.encode(Any(type_url=url, value=codec.encode(detail)))))
+    parts += [_delimited(3, codec.encode(packed(detail))) for detail in error.details]
     return b"".join(parts)
+
+
+def packed(message: codec.Message) -> Any:
+    """A message together with the name of its type."""
+    return Any(type_url=default_message_pool.type_to_url[type(message)], value=codec.encode(message))
 
 
 def _delimited(number: int, data: bytes) -> bytes:

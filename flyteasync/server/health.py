@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from .failures import not_found
+from .failures import not_found, unimplemented
 
 HEALTH_CHECK = "/grpc.health.v1.Health/Check"
+HEALTH_WATCH = "/grpc.health.v1.Health/Watch"
 
 _SERVING = b"\x08\x01"
 _SERVICES = (b"", b"flyteadmin")
 
 
-def check_health(payload: bytes) -> bytes:
+async def check_health(payload: bytes, _: str) -> bytes:
     """Answer that the server, or the service that is asked for, is serving.
 
     Raises:
@@ -21,3 +22,12 @@ def check_health(payload: bytes) -> bytes:
     if service not in _SERVICES:
         raise not_found("unknown service")
     return _SERVING
+
+
+async def watch_health(payload: bytes, _: str) -> bytes:
+    """Say that nobody can watch.
+
+    Raises:
+        FlyteNotImplementedException: always.
+    """
+    raise unimplemented("the embedded server does not report changes of its health: call Check")

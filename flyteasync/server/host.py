@@ -44,14 +44,15 @@ def run_forever(
     config: ServerConfig | None = None,
     handlers: HandlersReference | None = None,
     *,
-    announce: Callable[[str], object] | None = None,
+    announce: Callable[[str, str], object] | None = None,
 ) -> None:
     """Run a server in the foreground until SIGINT or SIGTERM, then end it within a few seconds.
 
     Args:
         config: the settings.
         handlers: the handlers, or their import path.
-        announce: is told the endpoint once the server listens; prints it if it is None.
+        announce: is told the endpoint once the server listens, and that of HTTP, which is empty if no port is set for
+            it; prints them if it is None.
 
     Raises:
         FlyteInvalidInputException: the handlers cannot be loaded.
@@ -59,11 +60,11 @@ def run_forever(
     """
     functions = load_handlers(handlers)
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_serve(config or ServerConfig(), functions, announce or _print_endpoint))
+        asyncio.run(_serve(config or ServerConfig(), functions, announce or _print_endpoints))
 
 
 async def _serve(
-    config: ServerConfig, handlers: dict[str, Callable[..., object]], announce: Callable[[str], object]
+    config: ServerConfig, handlers: dict[str, Callable[..., object]], announce: Callable[[str, str], object]
 ) -> None:
     server = Server(config, handlers)
     ended = asyncio.Event()
@@ -75,12 +76,14 @@ async def _serve(
     endpoint = await server.start()
     collect_rarely()
     try:
-        announce(endpoint)
+        announce(endpoint, server.http_endpoint)
         await ended.wait()
     finally:
         await server.stop(SHUTDOWN_GRACE)
 
 
-def _print_endpoint(endpoint: str) -> None:
+def _print_endpoints(endpoint: str, http: str) -> None:
     sys.stdout.write(f"flyteasync server listening on {endpoint}\n")
+    if http:
+        sys.stdout.write(f"signed URLs and health on http://{http}/healthcheck\n")
     sys.stdout.flush()

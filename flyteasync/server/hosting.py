@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from abc import abstractmethod
 from concurrent.futures import Future
-from datetime import datetime
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import NamedTuple, Self, TypeVar
 
-from .control_client import ControlClient
-from .faults import Fault
+from .controls import Controls
 
 T = TypeVar("T")
 
@@ -26,7 +23,14 @@ def pending() -> Future[T]:
     return future
 
 
-class Host(ABC):
+class Addresses(NamedTuple):
+    """Where a server listens."""
+
+    endpoint: str
+    direct: str
+
+
+class Host(Controls):
     """A server that runs somewhere else than in the caller's loop.
 
     Usable from sync code (`start`, `stop`, `with`) and from async code (`start_async`, `stop_async`, `async with`),
@@ -36,9 +40,12 @@ class Host(ABC):
     endpoint: str = ""
     """`host:port`; empty before the start."""
 
+    direct: str = ""
+    """`host:port` behind the relay, if there is one, where the control API always answers; else the endpoint."""
+
     @abstractmethod
-    def _begin(self) -> Future[str]:
-        """Start without waiting; the future gets the endpoint, or the error that it failed with."""
+    def _begin(self) -> Future[Addresses]:
+        """Start without waiting; the future gets the addresses, or the error that it failed with."""
 
     @abstractmethod
     def _end(self, grace: float) -> Future[None]:
@@ -53,7 +60,7 @@ class Host(ABC):
             FlyteInvalidInputException: the handlers cannot be loaded.
         """
         try:
-            self.endpoint = self._begin().result()
+            self.endpoint, self.direct = self._begin().result()
         except BaseException:
             self._end(0.0)
             raise
@@ -66,7 +73,7 @@ class Host(ABC):
     async def start_async(self) -> str:
         """`start` for async code."""
         try:
-            self.endpoint = await asyncio.wrap_future(self._begin())
+            self.endpoint, self.direct = await asyncio.wrap_future(self._begin())
         except BaseException:
             self._end(0.0)
             raise
@@ -78,30 +85,8 @@ class Host(ABC):
         ended = asyncio.wrap_future(self._end(grace))
         await asyncio.wait_for(asyncio.shield(ended), grace + STOP_TIMEOUT)
 
-    async def set_faults(self, faults: Iterable[Fault]) -> None:
-        """Replace the faults of the running server."""
-        async with ControlClient(self.endpoint) as control:
-            await control.set_faults(faults)
-
-    async def stats(self, *, reset: bool = False) -> dict[str, Any]:
-        """What the running server has counted; `reset` starts from zero afterwards."""
-        async with ControlClient(self.endpoint) as control:
-            return await control.stats(reset=reset)
-
-    async def set_skipping(self, enabled: bool) -> None:
-        """Have the running server skip time when nothing else can happen, or no longer."""
-        async with ControlClient(self.endpoint) as control:
-            await control.set_skipping(enabled)
-
-    async def advance(self, seconds: float) -> datetime:
-        """Move the running server's time on, and return it when all that became due has happened."""
-        async with ControlClient(self.endpoint) as control:
-            return await control.advance(seconds)
-
-    async def now(self) -> datetime:
-        """The running server's time."""
-        async with ControlClient(self.endpoint) as control:
-            return await control.now()
+    async def _control_endpoint(self) -> str:
+        return self.direct
 
     def __enter__(self) -> Self:
         self.start()

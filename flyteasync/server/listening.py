@@ -1,4 +1,4 @@
-"""Why an address cannot be listened on."""
+"""Addresses to listen on."""
 
 from __future__ import annotations
 
@@ -14,3 +14,8 @@ def refusal(host: str, port: int) -> str:
     except OSError as error:
         return error.strerror or str(error)
     return "gRPC cannot bind it"
+
+
+def reachable(host: str) -> str:
+    """The host under which this machine itself reaches what listens on one."""
+    return "127.0.0.1" if host in ("", "0.0.0.0", "::", "[::]") else host  # noqa: S104

@@ -1,8 +1,9 @@
 """A server in a process of its own.
 
 The parent writes its settings as one line of JSON to the child's standard input, and the child answers with one line on
-its standard output: `{"endpoint": ...}` or `{"error": ..., "invalid": ...}`. A second line of the parent, the grace in
-seconds, or the end of its standard input ends the child: so it cannot outlive its parent, however that ends.
+its standard output: `{"endpoint": ..., "direct": ...}` or `{"error": ..., "invalid": ...}`. A second line of the
+parent, the grace in seconds, or the end of its standard input ends the child: so it cannot outlive its parent, however
+that ends.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from concurrent.futures import Future
 
 from ..errors import FlyteError, FlyteInvalidInputException, FlyteSystemUnavailableException, FlyteUsageError
 from .config import ServerConfig
-from .hosting import Host, pending
+from .hosting import Addresses, Host, pending
 from .references import HandlersReference, refer
 
 START_TIMEOUT = 20.0
@@ -35,7 +36,7 @@ class ProcessHost(Host):
 
     def __init__(self, config: ServerConfig, handlers: HandlersReference | None) -> None:
         self._hello = {"config": config.to_dict(), "handlers": refer(handlers)}
-        self._started: Future[str] = pending()
+        self._started: Future[Addresses] = pending()
         self._ended: Future[None] = pending()
         self._process: subprocess.Popen[bytes] | None = None
         self._errors = threading.Thread(target=self._pass_errors_on, name="flyteasync server errors", daemon=True)
@@ -47,7 +48,7 @@ class ProcessHost(Host):
         """The child's process id; None before the start."""
         return None if self._process is None else self._process.pid
 
-    def _begin(self) -> Future[str]:
+    def _begin(self) -> Future[Addresses]:
         if self._process is not None or self._ended.done():
             raise FlyteUsageError("this host was started before; make a new one")
         self._process = _spawn()
@@ -95,7 +96,7 @@ class ProcessHost(Host):
         with contextlib.suppress(ValueError):
             reply = json.loads(line)
         if "endpoint" in reply:
-            self._started.set_result(reply["endpoint"])
+            self._started.set_result(Addresses(reply["endpoint"], reply["direct"]))
         process.wait()
         self._hang_up()
         self._errors.join()

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from ..errors import FlyteUsageError
 from .app import Server
 from .config import ServerConfig
-from .hosting import Host, pending
+from .hosting import Addresses, Host, pending
 from .references import HandlersReference, load_handlers
 
 
@@ -19,13 +19,13 @@ class ThreadHost(Host):
     def __init__(self, config: ServerConfig, handlers: HandlersReference | None) -> None:
         self._config = config
         self._handlers = load_handlers(handlers)
-        self._started: Future[str] = pending()
+        self._started: Future[Addresses] = pending()
         self._ended: Future[None] = pending()
         self._grace: Future[float] = pending()
         """Set when somebody wants the end, perhaps before the thread has a loop."""
         self._thread = threading.Thread(target=self._run, name="flyteasync server", daemon=True)
 
-    def _begin(self) -> Future[str]:
+    def _begin(self) -> Future[Addresses]:
         if self._ended.done():
             raise FlyteUsageError("this host was stopped before it was started; make a new one")
         try:
@@ -53,7 +53,8 @@ class ThreadHost(Host):
 
     async def _serve(self) -> None:
         server = Server(self._config, self._handlers)
-        self._started.set_result(await server.start())
+        endpoint = await server.start()
+        self._started.set_result(Addresses(endpoint, server.direct))
         grace = 0.0
         try:
             grace = await asyncio.wrap_future(self._grace)

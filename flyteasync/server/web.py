@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 
 from ..errors import FlyteResourceExhausted, FlyteSystemUnavailableException
 from .failures import internal
-from .listening import refusal
+from .listening import reachable, refusal
 from .objects import Objects, base64_text, digest
 from .signing import Signer, object_url
 
@@ -81,7 +81,7 @@ class Web:
             limit_concurrency=_MAX_CONNECTIONS,
             timeout_graceful_shutdown=1,
         )
-        self.endpoint = f"{_reachable(self._host)}:{listener.getsockname()[1]}"
+        self.endpoint = f"{reachable(self._host)}:{listener.getsockname()[1]}"
         self._server = _without_signals(uvicorn.Server)(config)
         self._task = asyncio.get_running_loop().create_task(self._server.serve([listener]))
 
@@ -108,10 +108,6 @@ class Web:
         except FlyteSystemUnavailableException as error:
             raise internal(f"failed to create a signed url. Error: {error}") from error
         return f"http://{self.endpoint}{self._signer.path(method, url, expires_at, md5)}"
-
-
-def _reachable(host: str) -> str:
-    return "127.0.0.1" if host in ("", "0.0.0.0", "::") else host  # noqa: S104
 
 
 def _without_signals(base: type[uvicorn.Server]) -> type[uvicorn.Server]:

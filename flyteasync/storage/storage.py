@@ -9,11 +9,10 @@ from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 import anyio.to_thread
-import tenacity
 
 from ..config import DataConfig, scheme_of, without_query
 from ..deadline import Duration, seconds
@@ -26,6 +25,9 @@ from ..errors import (
 )
 from .base import Item, Source, checked
 from .local import LocalSource, local_path, mapped
+
+if TYPE_CHECKING:
+    import tenacity
 
 HTTP = ("http", "https")
 LOCAL = ("", "file")
@@ -203,6 +205,8 @@ class Storage:
 
 
 def _retrying() -> tenacity.AsyncRetrying:
+    import tenacity  # a program that reads no storage does not pay for it
+
     return tenacity.AsyncRetrying(
         retry=tenacity.retry_if_exception_type((FlyteSystemUnavailableException, FlyteDeadlineExceeded)),
         stop=tenacity.stop_after_attempt(ATTEMPTS),

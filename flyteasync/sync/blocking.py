@@ -65,6 +65,25 @@ def blocking(
         value = portal().run(work(self.aio, args, kwargs))
         return value if result is None else result(value)
 
+    return _dressed(call, method, signature)
+
+
+def delegating(method: Callable[Concatenate[A, P], R], result: Callable[[R], W], /) -> Callable[Concatenate[Any, P], W]:
+    """A function that calls a plain method of the async twin, which does no I/O, and wraps what that returns.
+
+    Args:
+        method: the function of the async class.
+        result: makes the facade's object of an async result.
+    """
+
+    def call(self: Twin, /, *args: P.args, **kwargs: P.kwargs) -> W:
+        return result(method(self.aio, *args, **kwargs))
+
+    return _dressed(call, method, inspect.signature(method))
+
+
+def _dressed(call: Callable[..., Any], method: Callable[..., Any], signature: inspect.Signature) -> Callable[..., Any]:
+    """The function with the name, documentation and signature of the method that it stands for."""
     functools.update_wrapper(call, method)
     # Without this, mocks and `inspect` would follow the attribute to the coroutine function.
     del vars(call)["__wrapped__"]

@@ -4,31 +4,42 @@ from __future__ import annotations
 
 import logging
 import weakref
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Self
 
 from ..config import Config
 from ..deadline import Duration
-from ..errors import FlyteSystemException
+from ..errors import FlyteError, FlyteTypeException
 from ..executions import FlyteWorkflowExecution as AioExecution
 from ..remote import FlyteRemote as AioRemote
 from ..remote.connection import Connector
 from ..rpc import CallStats
-from .blocking import blocking
-from .executions import FlyteWorkflowExecution, facade_of
+from .blocking import blocking, delegating
+from .executions import FlyteWorkflowExecution, facade_of, looked_at
+from .many import Runs
 from .portal import portal
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("flyteasync.sync")
 
 
-async def _looked_at(execution: AioExecution) -> AioExecution:
-    """An execution as flytekit returns it from a launch: how far it is, and the nodes of a finished one."""
+async def fetch_execution(
+    self: AioRemote, project: str | None = None, domain: str | None = None, name: str | None = None
+) -> AioExecution:
+    """Read an execution as flytekit does, with its values and its workflow.
+
+    Costs one GetExecution, one GetExecutionData, and one GetWorkflow unless the workflow is remembered.
+
+    Raises:
+        FlyteEntityNotExistException: there is no such execution.
+        FlyteInvalidInputException: no name, project or domain.
+    """
+    execution = await self.execution(name, project=project, domain=domain).sync()
     try:
-        return await execution.sync(sync_nodes=execution.is_done)
-    except FlyteSystemException as error:
-        # It was launched: an error would make its caller launch it again.
-        logger.warning("launched %s, but could not look at it: %s", execution.short_string(), error)
-        return execution
+        await execution.fetch_workflow()
+    except FlyteError as error:
+        logger.warning("the workflow of %s could not be fetched: %s", execution.short_string(), error)
+    return execution
 
 
 class _Lifetime:
@@ -53,7 +64,8 @@ class FlyteRemote:
 
     The verbs, their parameters and what they raise are those of `flyteasync.FlyteRemote`, which does the work in an
     event loop thread of its own. Differences, all as in flytekit: `execute` shows how far the execution is at once, and
-    adopts one that has the name already; `wait` ends with a sync of the nodes.
+    adopts one that has the name already; `fetch_execution` loads values and workflow; `wait` ends with a sync of the
+    nodes.
     """
 
     def __init__(
@@ -69,8 +81,9 @@ class FlyteRemote:
     fetch_task = blocking(AioRemote.fetch_task)
     fetch_workflow = blocking(AioRemote.fetch_workflow)
     fetch_launch_plan = blocking(AioRemote.fetch_launch_plan)
-    fetch_execution = blocking(AioRemote.fetch_execution, facade_of)
-    execute = blocking(AioRemote.execute, facade_of, then=_looked_at, defaults={"on_conflict": "adopt"})
+    fetch_execution = blocking(fetch_execution, facade_of)
+    execute = blocking(AioRemote.execute, facade_of, then=looked_at, defaults={"on_conflict": "adopt"})
+    execute_many = delegating(AioRemote.execute_many, Runs)
     ping = blocking(AioRemote.ping)
     aclose = blocking(AioRemote.aclose)
 
@@ -103,6 +116,21 @@ class FlyteRemote:
     def stats(self) -> CallStats:
         """Counters of the RPCs of this remote and its views."""
         return self._aio.stats
+
+    def metrics(self) -> dict[str, float]:
+        """Numbers about this remote and its views, by flat names; see `flyteasync.FlyteRemote.metrics`."""
+        return self._aio.metrics()
+
+    def wait_all(
+        self,
+        executions: Iterable[FlyteWorkflowExecution],
+        timeout: Duration | None = None,
+        poll_interval: Duration | None = None,
+    ) -> list[FlyteWorkflowExecution]:
+        """Wait until all executions are finished; see `flyteasync.FlyteRemote.wait_all`."""
+        everything = _executions(executions)
+        portal().run(self._aio.wait_all([each.aio for each in everything], timeout, poll_interval))
+        return everything
 
     def execution(
         self, name: str | None, *, project: str | None = None, domain: str | None = None
@@ -152,6 +180,14 @@ class FlyteRemote:
 
     def __repr__(self) -> str:
         return repr(self._aio)
+
+
+def _executions(executions: Iterable[FlyteWorkflowExecution]) -> list[FlyteWorkflowExecution]:
+    everything = list(executions)
+    for execution in everything:
+        if not isinstance(execution, FlyteWorkflowExecution):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise FlyteTypeException(f"executions of flyteasync.sync are needed, got {type(execution).__name__}")
+    return everything
 
 
 def _release(connector: Connector) -> None:

@@ -24,6 +24,8 @@ from .tls import ShownCertificate, roots_file, shown_certificate, warn_of_blind_
 STATUS_DETAILS = "grpc-status-details-bin"
 CONNECTING_MS = 20_000
 RECONNECT_CEILING_MS = 2000
+DELIVERY_LIMIT = 1.0
+"""Seconds that closing waits for events of calls that were cancelled; they take a millisecond."""
 MAX_METADATA_BYTES = 256 * 1024
 """flyteadmin sends messages of up to 32,000 bytes, escaped, and again in the status' details."""
 
@@ -181,6 +183,8 @@ class GrpcAioTransport:
             # The channel's own grace cannot be cut short, and finds no calls at all in older releases of grpcio.
             for channel in self._channels:
                 await channel.close(None)  # suspends nowhere, so that no cancellation comes between
+            if self._channels:
+                await _events_delivered()
 
     def _translate(self, error: grpc.aio.AioRpcError) -> TransportError:
         status, details = Status(error.code().value[0]), b""
@@ -196,6 +200,23 @@ def _open_channel(options: TransportOptions, roots: bytes | None) -> grpc.aio.Ch
     if options.insecure:
         return grpc.aio.insecure_channel(options.endpoint, options=arguments)
     return grpc.aio.secure_channel(options.endpoint, grpc.ssl_channel_credentials(roots), options=arguments)
+
+
+async def _events_delivered() -> None:
+    """Return when the loop has what gRPC's core had to tell until now.
+
+    Of a call that was cancelled the core tells the end later. If the loop is closed by then, grpc.aio raises in
+    whatever loop is open elsewhere in the process, and holds back the events of that one. A channel that never
+    connects tells at once that it is not shut down; the core keeps the order.
+    """
+    channel = grpc.aio.insecure_channel("127.0.0.1:1", options=[("grpc.use_local_subchannel_pool", 1)])
+    try:
+        async with asyncio.timeout(DELIVERY_LIMIT):
+            await channel.wait_for_state_change(grpc.ChannelConnectivity.SHUTDOWN)
+    except TimeoutError:
+        return
+    finally:
+        await channel.close(None)
 
 
 def _open_trusting_channel(options: TransportOptions, shown: ShownCertificate) -> grpc.aio.Channel:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
-from collections import defaultdict
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from ..idl import admin, core
+from ..idl import core
 
 Phase = core.WorkflowExecutionPhase
 
@@ -36,8 +36,17 @@ CHUNK = 200
 COALESCE = 0.25
 """The part of its interval by which a target may be asked early, to share a question with others."""
 
-SINGLY = 3
-"""So few names of a project and domain are asked for one by one, with GetExecution, which brings the whole error."""
+VERIFY = 120.0
+"""Seconds after which names are asked for whatever their phase is: one that has been deleted has no end to be found."""
+
+LAST_LOOK = 1.5
+"""Seconds before a deadline at which a name is asked for once more, whatever its phase is."""
+
+POLL_PACE = 0.02
+"""Seconds between the starts of two polls: at most 50 a second."""
+
+ABORTING_LIMIT = 600.0
+"""Seconds of ABORTING after which it is worth a warning: the phase may never end."""
 
 
 class Name(NamedTuple):
@@ -60,6 +69,35 @@ class Name(NamedTuple):
         return cls("", "", "") if identifier is None else cls(identifier.project, identifier.domain, identifier.name)
 
 
+_PLAIN = re.compile(r"[A-Za-z0-9._-]+")
+"""Names that can stand in a filter, which knows no quoting."""
+
+
+@dataclass(slots=True, eq=False)
+class Row:
+    """Somebody who waits for an execution.
+
+    Attributes:
+        target: the execution.
+        since: when the wait began, on the loop's clock.
+        ceiling: seconds between two polls at the most.
+        deadline: when the wait is given up; infinity if never.
+        whole: every phase matters, not only the end.
+        left: nobody waits any more.
+    """
+
+    target: Target
+    since: float
+    ceiling: float
+    deadline: float = math.inf
+    whole: bool = False
+    left: bool = False
+
+    def __lt__(self, other: Row) -> bool:
+        """Whether its deadline comes first; so that rows can be kept in order without anything around them."""
+        return self.deadline < other.deadline
+
+
 @dataclass(slots=True, eq=False)
 class Target:
     """An execution that somebody waits for.
@@ -67,50 +105,70 @@ class Target:
     Attributes:
         name: which.
         since: when the first wait began, on the loop's clock.
-        ceiling: seconds that the most eager waiter allows between polls.
         known: whether the execution is known to exist.
         due: when to ask next.
-        serial: tells the entry of the schedule that counts from outdated ones.
+        looked: when it was last seen in whatever phase; at first, when the first wait began.
+        rows: those who wait.
+        ceiling: the lowest of theirs.
+        deadline: the earliest of theirs.
+        whole: whether the phases matter to one of them.
+        serial: tells the entry of the schedule that counts from outdated ones; 0 if nobody waits any more.
+        stale: somebody left, so that the lowest, the earliest and `whole` have to be found out anew.
+        share: how many may be asked for in one question with it.
+        phase: the last one that was seen.
+        aborting: when ABORTING was first seen; infinity once that was warned about.
     """
 
     name: Name
     since: float
-    ceiling: float
     known: bool
     due: float
+    looked: float
+    rows: list[Row] = field(default_factory=list[Row])
+    ceiling: float = LATEST
+    deadline: float = math.inf
+    whole: bool = False
     serial: int = 0
+    stale: bool = False
+    share: int = 1 << 30
+    phase: Phase | None = None
+    aborting: float | None = None
+
+    def refresh(self) -> None:
+        """Find out anew what those who wait want."""
+        self.stale = False
+        self.ceiling = min(row.ceiling for row in self.rows)
+        self.deadline = min(row.deadline for row in self.rows)
+        self.whole = any(row.whole for row in self.rows)
+
+    def lane(self, now: float) -> Lane:
+        """How to ask for it, and with whom: for its end only, unless there is a reason to see it as it is."""
+        last_look = self.deadline - now <= 2 * LAST_LOOK
+        whole = self.whole or not self.known or last_look or now - self.looked >= VERIFY
+        return Lane(self.name.project, self.name.domain, "whole" if whole else "ended")
+
+    def saw(self, phase: Phase, now: float) -> bool:
+        """Note the phase that an answer showed; True once, if it has been ABORTING for too long."""
+        self.known, self.looked, self.phase = True, now, phase
+        if phase != Phase.ABORTING:
+            self.aborting = None
+        elif self.aborting is None:
+            self.aborting = now
+        elif now - self.aborting >= ABORTING_LIMIT:
+            self.aborting = math.inf
+            return True
+        return False
 
 
-@dataclass(frozen=True)
-class Poll:
-    """One question: these targets, all of one project and domain and all known or all not."""
+class Lane(NamedTuple):
+    """What the targets of one question have in common: project and domain, and how they are asked for.
 
-    targets: tuple[Target, ...]
+    "ended" asks for those that have finished, "whole" in whatever phase, "alone" for each with GetExecution.
+    """
 
-    @property
-    def singly(self) -> bool:
-        """Whether to ask with GetExecution."""
-        return len(self.targets) == 1
-
-    def request(self) -> admin.ResourceListRequest:
-        """The question as ListExecutions: archived ones too, and only finished ones if all are known to exist."""
-        first = self.targets[0]
-        filters = [
-            f"value_in(execution_name,{';'.join(target.name.name for target in self.targets)})",
-            "value_in(state,0;1)",
-        ]
-        if first.known:
-            filters.append(f"value_in(phase,{';'.join(sorted(str(phase.name) for phase in TERMINAL_PHASES))})")
-        return admin.ResourceListRequest(
-            id=admin.NamedEntityIdentifier(project=first.name.project, domain=first.name.domain),
-            limit=len(self.targets) + 1,
-            filters="+".join(filters),
-        )
-
-    def halves(self) -> tuple[Poll, Poll]:
-        """The same question in two parts."""
-        middle = len(self.targets) // 2
-        return Poll(self.targets[:middle]), Poll(self.targets[middle:])
+    project: str
+    domain: str
+    kind: Literal["ended", "whole", "alone"]
 
 
 def interval(age: float, ceiling: float) -> float:
@@ -126,35 +184,58 @@ class Schedule:
     _heap: list[tuple[float, int, Target]] = field(default_factory=list[tuple[float, int, Target]])
     _serials: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
-    def add(self, name: Name, now: float, ceiling: float, *, known: bool) -> Target:
-        """Begin to ask for a name, or ask at a higher rate, from now on."""
+    def target(self, name: Name, now: float, *, known: bool) -> Target:
+        """The target of a name; one that nobody waited for is due at once."""
         target = self.targets.get(name)
         if target is None:
-            target = self.targets[name] = Target(name, now, ceiling, known, now)
+            target = self.targets[name] = Target(name, now, known, now, now)
+            if not _PLAIN.fullmatch(name.name):
+                target.share = 1
             self._push(target, now)
-            return target
         target.known |= known
-        if ceiling < target.ceiling:
-            target.ceiling = ceiling
-            self._push(target, min(target.due, now + interval(now - target.since, ceiling)))
         return target
 
-    def relax(self, name: Name, ceiling: float) -> None:
-        """Ask at a lower rate after the next time."""
-        target = self.targets.get(name)
-        if target is not None:
-            target.ceiling = ceiling
+    def join(self, row: Row) -> None:
+        """One more waits: ask as often as he wants from now on."""
+        target, now = row.target, row.since
+        eager = bool(target.rows) and (row.ceiling < target.ceiling or row.whole > target.whole)
+        target.rows.append(row)
+        target.ceiling = min(target.ceiling, row.ceiling)
+        target.deadline = min(target.deadline, row.deadline)
+        target.whole |= row.whole
+        if eager and target.due > now:
+            self._push(target, min(target.due, now + interval(now - target.since, target.ceiling)))
+        elif target.due > target.deadline - LAST_LOOK:
+            self._push(target, self._in_time(target, now, target.due))
 
-    def remove(self, name: Name) -> None:
-        """Ask no more for a name."""
-        target = self.targets.pop(name, None)
-        if target is not None:
-            target.serial = 0
+    def leave(self, row: Row) -> None:
+        """One waits no more; if he was the last one, the name is not asked for again."""
+        row.left = True
+        target = row.target
+        if row in target.rows:
+            target.rows.remove(row)
+            target.stale = True
+            if not target.rows:
+                self.remove(target)
 
-    def again(self, target: Target, now: float, factor: float = 1.0) -> None:
-        """Ask for a target again after its interval, stretched or shrunk by a factor (jitter, back-off)."""
-        if target.serial:
-            self._push(target, now + factor * interval(now - target.since, target.ceiling))
+    def remove(self, target: Target) -> list[Row]:
+        """Ask no more for a target; returns those who waited."""
+        if self.targets.get(target.name) is target:
+            del self.targets[target.name]
+        target.serial = 0
+        rows, target.rows = target.rows, []
+        for row in rows:
+            row.left = True
+        return rows
+
+    def again(self, targets: Iterable[Target], now: float, factor: float = 1.0) -> None:
+        """Ask for targets again after their intervals, stretched or shrunk by a factor (jitter, back-off)."""
+        for target in targets:
+            if target.serial:
+                if target.stale:
+                    target.refresh()
+                due = now + factor * interval(now - target.since, target.ceiling)
+                self._push(target, due if target.deadline == math.inf else self._in_time(target, now, due))
 
     def next_due(self) -> float:
         """When the next target is due; infinity if none is."""
@@ -168,26 +249,25 @@ class Schedule:
         Each stays out of the schedule until `again` puts it back.
         """
         taken: list[Target] = []
+        heap = self._heap
         if self.next_due() > now:
             return taken
-        while (due := self.next_due()) != math.inf:
-            target = self._heap[0][2]
-            if due > now + COALESCE * interval(now - target.since, target.ceiling):
-                break
-            heapq.heappop(self._heap)
-            taken.append(target)
+        while heap:
+            due, serial, target = heap[0]
+            if serial == target.serial:
+                if due > now and due > now + COALESCE * interval(now - target.since, target.ceiling):
+                    break
+                target.due = -math.inf
+                taken.append(target)
+            heapq.heappop(heap)
         return taken
+
+    def _in_time(self, target: Target, now: float, due: float) -> float:
+        """Not after the last look, if that is still to come."""
+        last_look = target.deadline - LAST_LOOK
+        return min(due, last_look) if last_look > now else due
 
     def _push(self, target: Target, due: float) -> None:
         target.due = due
         target.serial = next(self._serials)
         heapq.heappush(self._heap, (due, target.serial, target))
-
-
-def polls(targets: Iterable[Target], chunk: int) -> list[Poll]:
-    """The questions that ask for all of these targets, each for at most `chunk`; few targets are asked for singly."""
-    groups: defaultdict[tuple[str, str, bool], list[Target]] = defaultdict(list)
-    for target in targets:
-        groups[target.name.project, target.name.domain, target.known].append(target)
-    sized = ((group, 1 if len(group) <= SINGLY else chunk) for group in groups.values())
-    return [Poll(tuple(group[start : start + size])) for group, size in sized for start in range(0, len(group), size)]

@@ -1,18 +1,22 @@
-"""The poller: asks what `plan` says, and wakes those who wait."""
+"""The poller: asks what the planner says, and wakes those who wait."""
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import copy
 import logging
 import math
 import random
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Set
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 import anyio
+from typing_extensions import override
 
-from ..deadline import Deadline
+from ..deadline import NEVER, Deadline
 from ..errors import (
     FlyteDecodeError,
     FlyteError,
@@ -24,40 +28,95 @@ from ..errors import (
 from ..idl import admin
 from ..idl.services import AdminService
 from ..rpc import CallOptions, RetryPolicy, RpcCaller
-from .plan import CHUNK, FLOOR, LATEST, TERMINAL_PHASES, Name, Phase, Poll, Schedule, Target, polls
+from .deadlines import Deadlines
+from .line import Poll
+from .plan import ABORTING_LIMIT, FLOOR, LATEST, POLL_PACE, TERMINAL_PHASES, Name, Phase, Row, Target
+from .planner import Planner
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("flyteasync.watcher")
 
-POLL_PACE = 0.02
-"""Seconds between the starts of two polls: at most 50 a second."""
-
-POLLS_IN_FLIGHT = 8
-"""No poll is sent while so many are unanswered."""
-
-OUTAGE_STRETCH = 2.0
-"""How much longer a target's interval is after a poll that failed."""
+PHASES_KEPT = 16
+"""Changes of phase that are kept for somebody who does not take them; then the oldest is forgotten."""
 
 _TOO_LARGE = (FlyteResourceExhausted, FlyteDecodeError)
-"""What half of the chunk may not meet."""
+"""What a part of the chunk may not meet."""
+
+
+@dataclass(slots=True, eq=False)
+class Wait(Row):
+    """Somebody who waits for the end.
+
+    Attributes:
+        future: has the execution as soon as it has ended, or why it cannot be waited for.
+    """
+
+    future: asyncio.Future[admin.Execution] = field(kw_only=True)
+
+    def see(self, execution: admin.Execution, phase: Phase) -> None:
+        """The execution was looked at; whoever waits for the end only does not care."""
+
+
+@dataclass(slots=True, eq=False)
+class Observation(Wait):
+    """Somebody who wants to see every change of phase.
+
+    Attributes:
+        seen: the execution as it was after each change that was not taken yet, oldest first; the last of
+            `PHASES_KEPT` if there were more.
+        changed: set when there is something to see, or the wait has ended.
+        last: the phase that was seen last.
+    """
+
+    seen: deque[admin.Execution] = field(default_factory=lambda: deque[admin.Execution](maxlen=PHASES_KEPT))
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    last: Phase | None = None
+
+    def __post_init__(self) -> None:
+        self.future.add_done_callback(self._ended)
+
+    @override
+    def see(self, execution: admin.Execution, phase: Phase) -> None:
+        """The execution was looked at."""
+        if phase != self.last:
+            self.last = phase
+            self.seen.append(execution)
+            self.changed.set()
+
+    def _ended(self, future: asyncio.Future[admin.Execution]) -> None:
+        if not future.cancelled():
+            future.exception()  # read when what was seen before has been taken; or never, if nobody takes it
+        self.changed.set()
+
+
+W = TypeVar("W", bound=Wait)
 
 
 class Watcher:
-    """Polls for all waits of one connection, in one task that lives while somebody waits."""
+    """Polls for all waits of one connection, in one task that lives while somebody waits.
+
+    Attributes:
+        polls: questions that were asked.
+        done: executions that were seen to end.
+    """
 
     def __init__(self, caller: RpcCaller) -> None:
         # A failed poll is not repeated by the call path: the schedule asks again anyway.
-        self._admin = AdminService(
-            caller.view(CallOptions(timeout=10.0, attempt_timeout=10.0, retry=RetryPolicy(max_attempts=1)), urgent=True)
-        )
-        self._schedule = Schedule()
-        self._waiters: defaultdict[Name, dict[asyncio.Future[admin.Execution], float]] = defaultdict(dict)
-        self._phases: dict[Name, Phase] = {}
-        self._chunk = CHUNK
-        self._places = asyncio.Semaphore(POLLS_IN_FLIGHT)
+        once = CallOptions(timeout=10.0, attempt_timeout=10.0, retry=RetryPolicy(max_attempts=1))
+        self._admin = AdminService(caller.view(once, urgent=True))
+        self._lists = AdminService(caller.view(once))
+        self._next_list = 0.0
+        self._planner = Planner()
+        self._deadlines = Deadlines()
+        self._timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._ending: set[asyncio.Task[None]] = set()
         self._closed = False
+        self._instrumentation = caller.instrumentation
+        self._late_since = math.inf
+        self.polls = 0
+        self.done = 0
 
     async def wait(
         self, name: Name, *, deadline: Deadline, ceiling: float | None = None, known: bool = False
@@ -81,197 +140,236 @@ class Watcher:
             FlyteRemoteClosed: the connection was closed.
             FlyteError: the server refuses to answer, for example because of missing rights.
         """
-        future = self.register(name, ceiling=ceiling, known=known)
-        timer = None
-        if deadline.at != math.inf:
-            loop = asyncio.get_running_loop()
-            timer = loop.call_at(deadline.at, self._expire, future, name, deadline.at - loop.time())
+        wait = self.register(name, ceiling=ceiling, known=known, deadline=deadline)
+        self._deadlines.add(wait)
+        self._set_timer()
         try:
-            return await future
+            if self._instrumentation is None:
+                return await wait.future
+            with self._instrumentation.wait(str(name)):
+                return await wait.future
         finally:
-            if timer is not None:
-                timer.cancel()
-            self.forget(name, future)
+            self.forget(wait)
 
     def register(
-        self, name: Name, *, ceiling: float | None = None, known: bool = False
-    ) -> asyncio.Future[admin.Execution]:
-        """Begin to wait without a task: the future ends as `wait` does, except that it has no deadline.
+        self, name: Name, *, ceiling: float | None = None, known: bool = False, deadline: Deadline = NEVER
+    ) -> Wait:
+        """Begin to wait without a task: the row's future ends as `wait` does, except that no deadline ends it.
 
-        Whoever registers a future has to `forget` it. Raises FlyteRemoteClosed if the connection is closed.
+        Whoever registers has to `forget`. Arguments are those of `wait`; the deadline has the last look come in time
+        for it. Raises FlyteRemoteClosed if the connection is closed.
         """
-        if self._closed:
-            raise FlyteRemoteClosed(f"the remote is closed; nobody waits for {name} any more")
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[admin.Execution] = loop.create_future()
-        allowed = LATEST if ceiling is None else max(FLOOR, ceiling)
-        self._waiters[name][future] = allowed
-        self._schedule.add(name, loop.time(), allowed, known=known)
-        self._start()
-        return future
+        target, now = self._target(name, known=known)
+        wait = Wait(target, now, _allowed(ceiling), deadline.at, future=_future())
+        return self._joined(wait)
+
+    def observe(self, name: Name, *, ceiling: float | None = None, known: bool = False) -> Observation:
+        """Begin to look at every phase of an execution; otherwise as `register`."""
+        target, now = self._target(name, known=known)
+        return self._joined(Observation(target, now, _allowed(ceiling), whole=True, future=_future()))
+
+    def forget(self, wait: Wait) -> None:
+        """Stop waiting."""
+        wait.future.cancel()
+        self._planner.schedule.leave(wait)
+        self._deadlines.left(wait)
+        if not self._planner.schedule.targets:
+            self._stop()
+
+    async def list_nodes(self, request: admin.NodeExecutionListRequest) -> admin.NodeExecutionList:
+        """A page of nodes for a watch; sent once, and at most 50 a second for all watches together."""
+        now = asyncio.get_running_loop().time()
+        begin = max(now, self._next_list)
+        self._next_list = begin + POLL_PACE
+        if begin > now:
+            await asyncio.sleep(begin - now)
+        return await self._lists.list_node_executions(request)
 
     async def aclose(self) -> None:
         """Fail all waits with FlyteRemoteClosed and stop polling."""
         self._closed = True
-        for name in list(self._waiters):
-            self._settle(name, FlyteRemoteClosed(f"the remote was closed while waiting for {name}"))
+        for target in list(self._planner.schedule.targets.values()):
+            self._settle(target, FlyteRemoteClosed(f"the remote was closed while waiting for {target.name}"))
         self._stop()
         if self._ending:
             await asyncio.wait(self._ending)
 
-    # Those who wait ...
-
     @property
     def waiting(self) -> int:
         """How many executions are waited for."""
-        return len(self._waiters)
+        return len(self._planner.schedule.targets)
 
-    def forget(self, name: Name, future: asyncio.Future[admin.Execution]) -> None:
-        """Stop waiting with a registered future."""
-        future.cancel()
-        waiters = self._waiters.get(name)
-        if waiters is None:
-            return
-        waiters.pop(future, None)
-        if waiters:
-            self._schedule.relax(name, min(waiters.values()))
-            return
-        del self._waiters[name]
-        self._phases.pop(name, None)
-        self._schedule.remove(name)
-        if not self._waiters:
-            self._stop()
+    @property
+    def lag(self) -> float:
+        """Seconds for which a question that is due was not asked."""
+        late = min(self._late_since, self._planner.schedule.next_due())
+        return 0.0 if late == math.inf or self._loop is None else max(0.0, self._loop.time() - late)
 
-    def _expire(self, future: asyncio.Future[admin.Execution], name: Name, allowed: float) -> None:
-        if future.done():
-            return
-        phase = self._phases.get(name)
-        seen = f"its phase was {phase.name} when last seen" if phase is not None else "it was not seen to be finished"
-        future.set_exception(
-            FlyteTimeout(
-                f"execution {name} did not finish within {round(allowed, 2):g} s: {seen}", identifier=str(name)
-            )
-        )
+    # Those who wait ...
 
-    def _settle(self, name: Name, outcome: admin.Execution | FlyteError) -> None:
-        """Wake everybody who waits for a name."""
-        for future in self._waiters.get(name, ()):
-            if future.done():
+    def _target(self, name: Name, *, known: bool) -> tuple[Target, float]:
+        if self._closed:
+            raise FlyteRemoteClosed(f"the remote is closed; nobody waits for {name} any more")
+        now = asyncio.get_running_loop().time()
+        return self._planner.schedule.target(name, now, known=known), now
+
+    def _joined(self, wait: W) -> W:
+        self._planner.schedule.join(wait)
+        self._start()
+        return wait
+
+    def _set_timer(self) -> None:
+        """Have one timer for the first deadline."""
+        at = self._deadlines.next()
+        if self._timer is not None:
+            if self._timer.when() <= at != math.inf:
+                return  # it comes early, finds nobody, and is set again
+            self._timer.cancel()
+        self._timer = None if at == math.inf else asyncio.get_running_loop().call_at(at, self._give_up)
+
+    def _give_up(self) -> None:
+        """End the waits whose deadlines have come."""
+        self._timer = None
+        for row in self._deadlines.take(asyncio.get_running_loop().time()):
+            if isinstance(row, Wait) and not row.future.done():
+                row.future.set_exception(_too_late(row))
+        self._set_timer()
+
+    def _settle(self, target: Target, outcome: admin.Execution | FlyteError) -> None:
+        """Wake everybody who waits for a target, which nobody asks for again."""
+        self.done += not isinstance(outcome, FlyteError)
+        for row in self._planner.schedule.remove(target):
+            if not isinstance(row, Wait) or row.future.done():
                 continue
             if isinstance(outcome, FlyteError):
-                future.set_exception(copy.copy(outcome))  # a raised exception collects the traceback of its raiser
+                row.future.set_exception(copy.copy(outcome))  # a raised exception collects the traceback of its raiser
             else:
-                future.set_result(outcome)
-        self._schedule.remove(name)
+                row.future.set_result(outcome)
 
     # The poller ...
 
     def _start(self) -> None:
         self._wake.set()
         if self._task is None or self._task.done():
-            self._task = asyncio.get_running_loop().create_task(self._run(), name="flyteasync watcher")
+            self._loop = asyncio.get_running_loop()
+            # It serves everybody who waits: what belongs to the one who came first, such as a trace, is not its own.
+            self._task = self._loop.create_task(
+                self._run(self._planner), name="flyteasync watcher", context=contextvars.Context()
+            )
 
     def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self._task is not None:
             self._task.cancel()
             self._ending.add(self._task)
             self._task.add_done_callback(self._ending.discard)
             self._task = None
+            self._planner = self._planner.renewed()
 
-    async def _run(self) -> None:
+    async def _run(self, planner: Planner) -> None:
         loop = asyncio.get_running_loop()
         try:
             async with anyio.create_task_group() as group:
                 while True:
-                    await self._until_due()
-                    for poll in polls(self._schedule.take_due(loop.time()), self._chunk):
-                        await self._places.acquire()
-                        group.start_soon(self._ask, poll)
-                        await anyio.sleep(POLL_PACE)
+                    step = planner.step(now := loop.time())
+                    self._late_since = min(self._late_since, now) if planner.line else math.inf
+                    if isinstance(step, Poll):
+                        group.start_soon(self._ask, planner, step)
+                    else:
+                        await self._woken_or(step)
         except Exception as error:
             # A defect of ours: nobody may wait forever for a poller that is gone.
             logger.exception("the watcher failed")
-            for name in list(self._waiters):
-                self._settle(name, FlyteSystemException(f"the watcher failed while waiting for {name}: {error!r}"))
+            for target in list(planner.schedule.targets.values()):
+                text = f"the watcher failed while waiting for {target.name}: {error!r}"
+                self._settle(target, FlyteSystemException(text))
+            self._planner = planner.renewed()
 
-    async def _until_due(self) -> None:
-        """Return when a target is due."""
+    async def _woken_or(self, at: float) -> None:
+        """Return at a point in time, or when something has changed."""
+        self._wake.clear()
+        try:
+            async with asyncio.timeout_at(None if at == math.inf else at):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    async def _ask(self, planner: Planner, poll: Poll) -> None:
+        """Ask one question; what becomes of those who go on waiting, the planner decides."""
+        self.polls += 1
+        jitter = random.uniform(0.9, 1.1)  # noqa: S311 - jitter is no secret
         loop = asyncio.get_running_loop()
-        while True:
-            self._wake.clear()
-            due = self._schedule.next_due()
-            if due <= loop.time():
-                return
-            try:
-                async with asyncio.timeout_at(None if due == math.inf else due):
-                    await self._wake.wait()
-            except TimeoutError:
-                return
-
-    async def _ask(self, poll: Poll) -> None:
-        """Ask one question and put those who go on waiting back into the schedule."""
-        stretch = random.uniform(0.9, 1.1)  # noqa: S311 - jitter is no secret
         try:
-            if not await self._answered(poll):
-                stretch *= OUTAGE_STRETCH
-        finally:
-            self._places.release()
-            now = asyncio.get_running_loop().time()
-            for target in poll.targets:
-                self._schedule.again(target, now, stretch)
-            self._wake.set()
-
-    async def _answered(self, poll: Poll) -> bool:
-        """Ask, and tell whether the server answered."""
-        return await (self._ask_singly(poll.targets[0]) if poll.singly else self._ask_chunk(poll))
-
-    async def _ask_chunk(self, poll: Poll) -> bool:
-        """ListExecutions; too large an answer halves the chunk, for this question and those to come."""
-        size = len(poll.targets)
-        try:
-            answer = await self._admin.list_executions(poll.request())
-            seen = {Name.of(execution.id): execution for execution in answer.executions}
-            for target in poll.targets:
-                if target.name in seen:
-                    self._look(target, seen[target.name])
-        except _TOO_LARGE:
-            self._chunk = max(1, min(self._chunk, size // 2))
-            logger.info("asking for %d executions at a time", self._chunk)
-            return all([await self._answered(half) for half in poll.halves()])
+            seen = await (self._ask_singly(poll) if poll.singly else self._ask_chunk(poll))
         except FlyteError as error:
-            return self._failed(poll.targets, error)
-        if size >= self._chunk:
-            self._chunk = min(CHUNK, self._chunk + 1)
-        absent = [target for target in poll.targets if not target.known and target.name not in seen]
-        return all([await self._ask_singly(target) for target in absent])
+            if isinstance(error, _TOO_LARGE) and not poll.singly:
+                logger.debug("an answer about %d executions was too large", len(poll.targets))
+                planner.too_large(poll, loop.time())
+            else:
+                self._refused(poll, error)
+                planner.failed(poll, loop.time(), jitter)
+        else:
+            planner.answered(poll, seen, loop.time(), jitter)
+        self._wake.set()
 
-    async def _ask_singly(self, target: Target) -> bool:
-        """GetExecution: the only question to which NOT_FOUND is an answer."""
-        if target.name not in self._waiters:
-            return True
-        try:
-            self._look(target, await self._admin.get_execution(_get(target.name)))
-        except FlyteError as error:
-            return self._failed((target,), error)
-        return True
-
-    def _look(self, target: Target, execution: admin.Execution) -> None:
-        target.known = True
-        phase = execution.closure.phase if execution.closure is not None else Phase.UNDEFINED
-        if phase in TERMINAL_PHASES:
-            self._settle(target.name, execution)
-        elif target.name in self._waiters:
-            self._phases[target.name] = phase
-
-    def _failed(self, targets: Sequence[Target], error: FlyteError) -> bool:
+    def _refused(self, poll: Poll, error: FlyteError) -> None:
         """An outage is waited out; an answer that will not change ends the waits."""
         if error.retryable:
-            logger.debug("a poll of %d executions failed: %s", len(targets), error)
-            return False
-        for target in targets:
-            self._settle(target.name, error)
-        return True
+            logger.debug("a poll of %d executions failed: %s", len(poll.targets), error)
+            return
+        for target in poll.targets:
+            self._settle(target, error)
+
+    async def _ask_chunk(self, poll: Poll) -> Set[Name]:
+        """ListExecutions."""
+        answer = await self._admin.list_executions(poll.request())
+        seen = {Name.of(execution.id): execution for execution in answer.executions}
+        targets = self._planner.schedule.targets
+        for name, execution in seen.items():
+            if (target := targets.get(name)) is not None:
+                self._look(target, execution)
+        return seen.keys()
+
+    async def _ask_singly(self, poll: Poll) -> Set[Name]:
+        """GetExecution."""
+        (target,) = poll.targets
+        request = admin.WorkflowExecutionGetRequest(id=target.name.identifier())
+        self._look(target, await self._admin.get_execution(request))
+        return {target.name}
+
+    def _look(self, target: Target, execution: admin.Execution) -> None:
+        phase = phase_of(execution)
+        if target.saw(phase, asyncio.get_running_loop().time()):
+            logger.warning(
+                "execution %s has been ABORTING for more than %g s: it may never end, if its cluster is gone",
+                target.name,
+                ABORTING_LIMIT,
+                extra={"execution": str(target.name)},
+            )
+        for row in target.rows:
+            if isinstance(row, Wait):
+                row.see(execution, phase)
+        if phase in TERMINAL_PHASES:
+            self._settle(target, execution)
 
 
-def _get(name: Name) -> admin.WorkflowExecutionGetRequest:
-    return admin.WorkflowExecutionGetRequest(id=name.identifier())
+def phase_of(execution: admin.Execution) -> Phase:
+    """The phase that a message shows."""
+    return Phase(execution.closure.phase) if execution.closure is not None else Phase.UNDEFINED
+
+
+def _future() -> asyncio.Future[admin.Execution]:
+    return asyncio.get_running_loop().create_future()
+
+
+def _allowed(ceiling: float | None) -> float:
+    return LATEST if ceiling is None else max(FLOOR, ceiling)
+
+
+def _too_late(wait: Wait) -> FlyteTimeout:
+    name, phase = wait.target.name, wait.target.phase
+    seen = f"its phase was {phase.name} when last seen" if phase is not None else "it was not seen to be finished"
+    allowed = round(wait.deadline - wait.since, 2)
+    return FlyteTimeout(f"execution {name} did not finish within {allowed:g} s: {seen}", identifier=str(name))

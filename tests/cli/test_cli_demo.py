@@ -1,6 +1,7 @@
 """`flyteasync demo`, as a user runs it."""
 
 import json
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -126,6 +127,19 @@ def test_ctrl_c_ends_the_demo_at_once_and_cleans_the_terminal() -> None:
         terminal.read_until(r"launched.* [1-9]\d*/5000")
         terminal.press_ctrl_c()
         assert terminal.finish() == 130
+        terminal.wait_for(lambda processes: not processes)
+    assert "Traceback" not in terminal.seen
+    assert "executions, " not in terminal.seen
+    assert terminal.seen.rindex("\x1b[?25h") > terminal.seen.rindex("\x1b[?25l")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.parametrize("ignoring", [False, True], ids=["", "where Ctrl-C is ignored"])
+def test_sigterm_ends_the_demo_at_once_and_cleans_the_terminal(ignoring: bool) -> None:
+    with Terminal("demo", "--executions", "5000", ignoring_ctrl_c=ignoring) as terminal:
+        terminal.read_until(r"launched.* [1-9]\d*/5000")
+        terminal.send(signal.SIGTERM)
+        assert terminal.finish() == 128 + signal.SIGTERM
         terminal.wait_for(lambda processes: not processes)
     assert "Traceback" not in terminal.seen
     assert "executions, " not in terminal.seen

@@ -4,13 +4,18 @@ import signal
 import socket
 import subprocess
 import sys
+import tomllib
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from flyteasync import Config, FlyteRemote
+from flyteasync.errors import FlytePermissionDenied, FlyteSystemException, FlyteSystemUnavailableException
+from flyteasync.idl import admin
+from flyteasync.testing import Environment
 from tests.support.command import FLYTEASYNC, Terminal, end, run, started
 
 PROMPT = 5.0
@@ -101,3 +106,99 @@ def test_a_port_that_cannot_be_is_a_usage_error() -> None:
     done = run("serve", "--port", "65536")
     assert done.returncode == 2
     assert "--port" in done.stderr
+
+
+async def test_projects_latency_and_faults_are_as_asked_for() -> None:
+    faults = '[{"method": "GetVersion", "status": "PERMISSION_DENIED", "details": "not today", "times": 1}]'
+    options = ("--seed-project", "one", "--seed-project", "two", "--latency", "0.2", "--faults", faults)
+    with serving(*options) as (_, endpoint):
+        async with FlyteRemote(Config.for_endpoint(endpoint, insecure=True)) as remote:
+            with pytest.raises(FlytePermissionDenied, match="not today"):
+                await remote.ping()
+            assert (await remote.ping()).latency > 0.2
+            listed = await remote.admin.list_projects(admin.ProjectListRequest(limit=10))
+            assert sorted(project.id for project in listed.projects) == ["one", "two"]
+
+
+async def test_faults_may_stand_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "faults.json"
+    file.write_text('{"method": "GetVersion", "status": "INTERNAL", "details": "from a file"}')
+    with serving("--faults", str(file)) as (_, endpoint):
+        async with FlyteRemote(Config.for_endpoint(endpoint, insecure=True)) as remote:
+            with pytest.raises(FlyteSystemException, match="from a file"):
+                await remote.ping()
+
+
+@pytest.mark.parametrize(
+    ("faults", "complaint"),
+    [
+        (
+            "nosuch.json",
+            "--faults takes JSON, which begins with '[' or '{', or a file: cannot read nosuch.json: No such",
+        ),
+        ("[{]", "--faults is not JSON: Expecting property name"),
+        ("[5]", """--faults, fault 1: expected an object such as {"method": "GetExecution"}, got 5"""),
+        ('[{"method": "GetVersion"}, {"kind": "hang"}]', "--faults, fault 2: a fault has the keys calls, "),
+        (
+            '{"method": "GetVersion", "status": "BAD"}',
+            "--faults, fault 1: status of a fault must be one of OK, CANCELLED",
+        ),
+        (
+            '{"method": "GetVersoin"}',
+            "method of a fault must be the name of an RPC such as 'CreateExecution', or '*', go",
+        ),
+    ],
+)
+def test_faults_that_make_no_sense_are_named(faults: str, complaint: str) -> None:
+    done = run("serve", "--port", "0", "--faults", faults)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"Error: {complaint}")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--latency", "-1"), ("--latency", "fast"), ("--log-level", "loud"), ("--seed-project",)],
+    ids=" ".join,
+)
+def test_options_that_cannot_be_are_usage_errors(arguments: tuple[str, ...]) -> None:
+    done = run("serve", "--port", "0", *arguments)
+    assert done.returncode == 2
+    assert arguments[0] in done.stderr
+
+
+async def test_the_health_check_is_served_over_http_where_the_second_line_says() -> None:
+    with serving("--http-port", "0") as (process, _):
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        url = line.rpartition(" ")[2].strip()
+        assert url.endswith("/healthcheck")
+        async with httpx2.AsyncClient() as client:
+            assert (await client.get(url)).status_code == 200
+
+
+async def test_what_is_logged_is_as_asked_for() -> None:
+    fault = '{"method": "GetVersion", "kind": "unknown_field"}'
+    with serving("--log-level", "debug", "--faults", fault) as (process, endpoint):
+        async with FlyteRemote(Config.for_endpoint(endpoint, insecure=True)) as remote:
+            await remote.ping()
+        _, _, errors = end(process, signal.SIGTERM)
+    assert "DEBUG flyteasync.server.app: GetVersion: OK" in errors
+    assert "INFO flyteasync.server.app: GetVersion is hit by a fault: unknown_field" in errors
+
+
+async def test_a_server_with_a_relay_can_be_cut_off() -> None:
+    with serving("--relay") as (_, endpoint):
+        async with Environment.connect(endpoint) as environment:
+            async with environment.outage():
+                with pytest.raises(FlyteSystemUnavailableException):
+                    await environment.remote().ping()
+            assert await environment.kill_connections() == 0
+
+
+def test_the_extra_of_the_command_brings_all_that_serve_needs() -> None:
+    extras = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    assert "flyteasync[server]" in extras["cli"]
+    assert any(requirement.startswith("uvicorn") for requirement in extras["server"])

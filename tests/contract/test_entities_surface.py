@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from flyteasync import entities
+from tests.contract.surface import Signature, signature_of
 
 HERE = Path(__file__).parent
 SURFACE: dict[str, dict[str, Any]] = json.loads((HERE / "seed_surface.json").read_text())
@@ -20,25 +21,6 @@ CALLABLES = [
     for member, parameters in [("__init__", surface["init"]), *surface["methods"].items()]
 ]
 PROPERTIES = [(name, member) for name, surface in SURFACE.items() for member in surface["properties"]]
-
-Signature = list[list[str | None]]
-
-
-def signature_of(cls: type, member: str) -> Signature:
-    """Name, kind and default of each parameter, without those that are new here: keyword-only, with a default."""
-    signature = inspect.signature(cls if member == "__init__" else getattr(cls, member))
-    static = inspect.getattr_static(cls, member)
-    bound = member == "__init__" or isinstance(static, classmethod | staticmethod)
-    parameters = list(signature.parameters.values())[0 if bound else 1 :]
-    return [
-        [parameter.name, parameter.kind.name, None if empty(parameter) else repr(parameter.default)]
-        for parameter in parameters
-        if empty(parameter) or parameter.kind is not parameter.KEYWORD_ONLY
-    ]
-
-
-def empty(parameter: inspect.Parameter) -> bool:
-    return parameter.default is parameter.empty
 
 
 @pytest.mark.parametrize(("name", "member", "expected"), CALLABLES, ids=lambda value: value if str(value) else "")
@@ -81,4 +63,4 @@ def test_places_are_listed_once() -> None:
 def test_every_public_member_says_what_it_is(name: str) -> None:
     for member, value in inspect.getmembers_static(getattr(entities, name)):
         if not member.startswith("_") and (callable(value) or isinstance(value, property | classmethod)):
-            assert inspect.getdoc(getattr(getattr(entities, name), member, value)), member
+            assert inspect.getdoc(getattr(getattr(entities, name), member)), member

@@ -1,15 +1,17 @@
 """The web service of the examples, in a process of its own, over real HTTP."""
 
 import asyncio
+import json
 import re
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -176,6 +178,87 @@ async def test_a_wait_ends_with_its_timeout_and_shows_how_far_the_execution_is()
                 waiting = asyncio.create_task(client.get(f"{where}/wait", params={"timeout": 30}))
                 backend.gate.set()
                 assert (await waiting).json()["outputs"] == {"o0": "x"}
+
+
+def read_events(text: str) -> list[dict[str, Any]]:
+    """The events of a stream, or of what has arrived of it."""
+    found: list[dict[str, Any]] = []
+    for block in text.split("\n\n")[:-1]:
+        fields = dict(line.split(": ", 1) for line in block.splitlines() if not line.startswith(":"))
+        if fields:
+            content = json.loads(fields["data"])
+            assert (fields["id"], fields["event"]) == (content["id"], content["kind"])
+            found.append(content)
+    return found
+
+
+async def read_until(chunks: AsyncIterator[str], condition: Callable[[list[dict[str, Any]]], bool]) -> Any:
+    """Read a stream until its events meet a condition."""
+    text = ""
+    async for chunk in chunks:
+        text += chunk
+        if condition(read_events(text)):
+            return read_events(text)
+    raise AssertionError(f"the stream ended: {text}")
+
+
+def test_the_events_of_an_execution_are_streamed_to_the_last_one(client: httpx2.Client) -> None:
+    where = client.post("/executions", json={"n": 3, "name": "you"}).headers["location"]
+    answer = client.get(f"{where}/events", params={"nodes": True}, headers={"x-request-id": "from-outside"})
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert answer.headers["x-request-id"] == "from-outside"
+    told = read_events(answer.text)
+    assert (told[-1]["kind"], told[-1]["phase"]) == ("execution", "SUCCEEDED")
+    ended = {event["spec_node_id"] for event in told if event["kind"] == "node" and event["phase"] == "SUCCEEDED"}
+    assert {"start-node", "n0", "end-node"} <= ended
+    middle = told[len(told) // 2]
+    rest = client.get(f"{where}/events", params={"nodes": True}, headers={"last-event-id": middle["id"]})
+    shown = [event["id"] for event in read_events(rest.text)]
+    assert shown[-1] == told[-1]["id"]
+    assert not {event["id"] for event in told[: told.index(middle) + 1]} & set(shown)
+    nothing = client.get(f"{where}/events", headers={"last-event-id": told[-1]["id"]})
+    assert (nothing.status_code, nothing.text) == (200, "")
+
+
+def test_events_that_cannot_be_are_refused(client: httpx2.Client) -> None:
+    assert client.get("/executions/nosuch/events").status_code == 404
+    where = client.post("/executions", json={"n": 3, "name": "you"}).headers["location"]
+    assert client.get(f"{where}/events", headers={"last-event-id": "soon"}).status_code == 400
+
+
+async def test_a_client_that_leaves_a_stream_leaves_no_watch_behind() -> None:
+    async with Backend() as backend:
+        with serving(backend.server.endpoint, "hold") as (_, url):
+            async with httpx2.AsyncClient(base_url=url, timeout=30) as client:
+                where = (await client.post("/executions", json={"name": "x"})).headers["location"]
+                await eventually(lambda: backend.held)
+                async with client.stream("GET", f"{where}/events") as answer:
+                    chunks = answer.aiter_text()
+                    (event,) = await read_until(chunks, bool)
+                    assert event["phase"] == "RUNNING"
+                    # A look that hangs ends before its ten seconds only if nobody watches any more.
+                    backend.misbehave(Fault(method="GetExecution", kind="hang", times=1))
+                    await eventually(lambda: backend.server.stats.in_flight == 1)
+                await eventually(lambda: backend.server.stats.in_flight == 0)
+                rest = asyncio.create_task(client.get(f"{where}/events", headers={"last-event-id": event["id"]}))
+                backend.gate.set()
+                assert [event["phase"] for event in read_events((await rest).text)] == ["SUCCEEDED"]
+
+
+async def test_sigterm_ends_streams() -> None:
+    async with Backend() as backend:
+        with serving(backend.server.endpoint, "hold") as (process, url):
+            async with httpx2.AsyncClient(base_url=url, timeout=30) as client:
+                where = (await client.post("/executions", json={"name": "x"})).headers["location"]
+                async with client.stream("GET", f"{where}/events") as answer:
+                    chunks = answer.aiter_text()
+                    await read_until(chunks, bool)
+                    began = time.monotonic()
+                    process.send_signal(signal.SIGTERM)
+                    assert [chunk async for chunk in chunks if "SUCCEEDED" in chunk] == []
+                await eventually(lambda: process.poll() is not None, limit=30)
+                assert time.monotonic() - began < PROMPT
+        assert process.returncode == 0
 
 
 async def test_sigterm_ends_waits_and_the_service_and_leaves_executions_running() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,11 @@ import pytest
 from flyteasync import FlyteRemote, FlyteWorkflowExecution, codec
 from flyteasync.errors import FlyteAssertion
 from flyteasync.executions.base import Data
-from flyteasync.executions.data import FETCH_LIMIT, DataLoader, Expected
+from flyteasync.executions.data import CONCURRENT_FETCHES, FETCH_LIMIT, MAX_VALUES_BYTES, DataLoader, Expected
 from flyteasync.idl import admin, core
 from flyteasync.literals import Access, FlyteFile
 from flyteasync.storage import Storage
+from tests.server import build
 from tests.server.build import literal
 from tests.support.backend import Backend, remote_of
 from tests.support.http import HttpServer, answering, hanging, reply
@@ -145,6 +146,89 @@ async def test_fetching_takes_no_longer_than_its_limit() -> None:
     assert data.unreadable == "the values were not fetched within 60 s"
 
 
+async def test_more_than_the_bound_is_not_fetched(tmp_path: Path) -> None:
+    path = tmp_path / "outputs.pb"
+    with path.open("wb") as file:
+        file.truncate(MAX_VALUES_BYTES + 1)  # takes no room on the disk
+    data = await load(Answered(full_inputs=VALUES), uri=str(path))
+    assert dict(data.inputs or {}) == {"n": 3, "names": ["a", "b"]}
+    assert data.outputs is None
+    assert str(path) in (data.unreadable or "")
+    assert str(MAX_VALUES_BYTES) in (data.unreadable or "")
+
+
+async def test_bytes_that_do_not_match_their_checksum_are_no_values() -> None:
+    async with HttpServer(answering(reply(CONTENT, content_md5="AAAAAAAAAAAAAAAAAAAAAA=="))) as server:
+        data = await load(Answered(outputs=blob(f"{server.url}/outputs.pb{SECRET}")))
+    assert data.outputs is None
+    assert data.unreadable == (
+        f"{server.url}/outputs.pb: the bytes do not match their MD5, they were changed on the way"
+    )
+
+
+# Inputs ...
+
+
+async def test_inputs_that_the_interface_has_are_fetched_from_where_they_are_stored(tmp_path: Path) -> None:
+    path = tmp_path / "inputs.pb"
+    path.write_bytes(CONTENT)
+    variables = build.variables({"n": int, "names": list[str]}).variables
+    data = await load(Answered(), inputs_uri=str(path), inputs=variables)
+    assert dict(data.inputs or {}) == {"n": 3, "names": ["a", "b"]}
+
+
+async def test_inputs_of_an_unknown_interface_are_none_if_the_server_shows_none() -> None:
+    data = await load(Answered(), inputs_uri="s3://b/inputs.pb")
+    assert data.inputs == {}
+    assert data.unreadable_inputs is None
+
+
+async def test_inputs_that_cannot_be_fetched_are_told_with_their_place(tmp_path: Path) -> None:
+    place = str(tmp_path / "none")
+    data = await load(Answered(), inputs_uri=place, inputs=build.variables({"n": int}).variables)
+    assert data.inputs is None
+    assert data.unreadable_inputs == f"{place} does not exist"
+
+
+# What was read before ...
+
+
+async def test_values_of_the_same_places_are_known_without_asking_again() -> None:
+    loader = DataLoader(Access(Storage()))
+    expected = Expected(succeeded=True, inputs_uri="s3://b/i", outputs_uri="s3://b/o")
+    assert loader.recall(expected) is None
+    await loader.load(Answered(VALUES, VALUES), expected)
+    data = loader.recall(replace(expected, inputs=build.variables({"n": int, "names": list[str]}).variables))
+    assert data is not None
+    assert data.inputs is not None
+    assert data.inputs.variable_map is not None, "they have the types that are expected now"
+    assert dict(data.inputs) == dict(data.outputs or {}) == {"n": 3, "names": ["a", "b"]}
+    assert loader.recall(replace(expected, outputs_uri="s3://b/other")) is None
+    assert loader.recall(replace(expected, inputs_uri="")) is None
+
+
+async def test_outputs_of_what_did_not_succeed_are_not_recalled() -> None:
+    loader = DataLoader(Access(Storage()))
+    expected = Expected(succeeded=True, inputs_uri="s3://b/i", outputs_uri="s3://b/o")
+    await loader.load(Answered(VALUES, VALUES), expected)
+    data = loader.recall(replace(expected, succeeded=False))
+    assert data is not None
+    assert data.outputs is None
+
+
+async def test_what_has_no_values_by_its_interface_is_not_asked_for_them() -> None:
+    data = DataLoader(Access(Storage())).recall(Expected(succeeded=True, inputs={}, outputs={}))
+    assert data is not None
+    assert (data.inputs, data.outputs) == ({}, {})
+
+
+async def test_values_that_the_server_does_not_show_are_not_taken_for_none() -> None:
+    loader = DataLoader(Access(Storage()))
+    expected = Expected(succeeded=False, inputs_uri="s3://b/i")
+    await loader.load(Answered(), expected)
+    assert loader.recall(expected) is None
+
+
 # Offloaded literals ...
 
 
@@ -171,6 +255,35 @@ async def test_an_offloaded_literal_at_a_local_path_is_fetched(tmp_path: Path) -
     path.write_bytes(codec.encode(literal(5)))
     data = await load(Answered(full_outputs=core.LiteralMap(literals={"x": offloaded(path)})))
     assert dict(data.outputs or {}) == {"x": 5}
+
+
+async def test_an_offloaded_literal_that_is_too_large_is_not_fetched(tmp_path: Path) -> None:
+    path = tmp_path / "literal.pb"
+    with path.open("wb") as file:
+        file.truncate(MAX_VALUES_BYTES + 1)
+    data = await load(Answered(full_outputs=core.LiteralMap(literals={"x": offloaded(path)})))
+    assert data.outputs is None
+    assert str(MAX_VALUES_BYTES) in (data.unreadable or "")
+
+
+async def test_offloaded_literals_are_fetched_a_bounded_number_at_a_time() -> None:
+    release, most, reading = asyncio.Event(), 0, 0
+
+    async def answer(target: str, writer: asyncio.StreamWriter) -> None:
+        nonlocal most, reading
+        reading += 1
+        most = max(most, reading)
+        if reading == CONCURRENT_FETCHES:
+            release.set()
+        await release.wait()
+        await answering(reply(codec.encode(literal(5))))(target, writer)
+        reading -= 1
+
+    async with HttpServer(answer) as server:
+        values = {f"x{index}": offloaded(f"{server.url}/{index}") for index in range(3 * CONCURRENT_FETCHES)}
+        data = await load(Answered(full_outputs=core.LiteralMap(literals=values)))
+    assert data.outputs == dict.fromkeys(values, 5)
+    assert most == CONCURRENT_FETCHES
 
 
 async def test_an_offloaded_literal_of_another_size_is_refused(tmp_path: Path) -> None:
@@ -281,7 +394,7 @@ async def test_nodes_and_tasks_have_the_outputs_that_their_closures_lead_to(
     instead(wire, "GetTaskExecutionData", admin.TaskExecutionGetDataResponse())
     await execution.sync(sync_nodes=True)
     nodes = execution.node_executions
-    assert nodes["start-node"].outputs == {}
+    assert dict(nodes["start-node"].outputs) == {"n": 3, "names": ["a", "b"]}
     node = next(node for name, node in nodes.items() if name not in ("start-node", "end-node"))
     assert dict(node.outputs) == {"n": 3, "names": ["a", "b"]}
     assert dict(node.task_executions[0].outputs) == {"n": 3, "names": ["a", "b"]}

@@ -11,7 +11,7 @@ import pytest
 
 from flyteasync import FlyteNodeExecution, FlyteRemote, FlyteWorkflowExecution, codec
 from flyteasync.errors import FlyteAssertion, FlyteSystemUnavailableException, Status
-from flyteasync.executions.tree import CONCURRENCY
+from flyteasync.executions.sync import CONCURRENCY
 from flyteasync.idl import admin, core
 from flyteasync.server import Fault
 from tests.server import build
@@ -56,22 +56,28 @@ async def test_nodes_have_their_inputs_outputs_and_task_executions(backend: Back
     assert nodes["start-node"].task_executions == []
 
 
-async def test_a_tree_costs_one_list_a_level_and_three_questions_a_node(backend: Backend) -> None:
+async def test_a_tree_costs_one_list_a_level_and_two_questions_a_node(backend: Backend) -> None:
     execution = await finish(backend, "demo.report", n=3, name="x")
     backend.server.stats.reset()
     await execution.sync(sync_nodes=True)
-    assert counts(backend) == [1, 5, 3, 3]
-    assert backend.calls() == 1 + 1 + 5 + 3 + 3
+    assert counts(backend) == [1, 4, 3, 0], "the end node's values are the execution's, an attempt's are its node's"
+    assert backend.calls("GetExecution") == backend.calls("GetWorkflow") == 1
+    assert backend.calls() == 2 + 1 + 4 + 3
 
 
-async def test_a_second_sync_takes_over_what_was_finished(backend: Backend) -> None:
+async def test_the_workflow_is_read_once_a_connection(backend: Backend) -> None:
+    for _ in range(3):
+        await (await finish(backend, "demo.report", n=3, name="x")).sync(sync_nodes=True)
+    assert backend.calls("GetWorkflow") == 1
+
+
+async def test_a_second_sync_of_a_finished_tree_asks_for_the_execution_only(backend: Backend) -> None:
     execution = await finish(backend, "demo.report", n=3, name="x")
     await execution.sync(sync_nodes=True)
     nodes = dict(execution.node_executions)
     backend.server.stats.reset()
     await execution.sync(sync_nodes=True)
-    assert backend.calls() == 2
-    assert backend.calls("ListNodeExecutions") == 1
+    assert backend.calls() == backend.calls("GetExecution") == 1
     assert all(execution.node_executions[name] is node for name, node in nodes.items())
 
 
@@ -162,7 +168,7 @@ def test_a_node_that_was_skipped_has_neither_error_nor_outputs() -> None:
 # What goes wrong ...
 
 
-@pytest.mark.parametrize("method", ["GetNodeExecutionData", "ListTaskExecutions", "GetTaskExecutionData"])
+@pytest.mark.parametrize("method", ["GetNodeExecutionData", "ListTaskExecutions"])
 @pytest.mark.parametrize("status", [Status.NOT_FOUND, Status.INTERNAL], ids=lambda status: status.name)
 async def test_one_bad_node_never_loses_the_rest(
     backend: Backend, caplog: pytest.LogCaptureFixture, method: str, status: Status
@@ -183,12 +189,18 @@ async def test_one_bad_node_never_loses_the_rest(
         assert [name for name, node in nodes.items() if not node.is_loaded] == ["n1"]
         assert {name for name, node in nodes.items() if node.is_loaded} == {"start-node", "n0", "n2", "end-node"}
         assert "bad node" in caplog.text
-        for read in ("inputs", "outputs"):
-            with pytest.raises(FlyteAssertion, match="not loaded"):
-                getattr(nodes["n1"], read)
+        if method == "GetNodeExecutionData":
+            for read in ("inputs", "outputs"):
+                with pytest.raises(FlyteAssertion, match=r"could not be read: .*bad node"):
+                    getattr(nodes["n1"], read)
+            assert len(nodes["n1"].task_executions) == 1
+        else:
+            assert nodes["n1"].outputs["o0"] == "hello x"
+            assert nodes["n1"].task_executions == []
         wire.answer = relay
         await execution.sync(sync_nodes=True)
         assert execution.node_executions["n1"].outputs["o0"] == "hello x", "it is read again"
+        assert len(execution.node_executions["n1"].task_executions) == 1
         assert execution.node_executions["n0"] is nodes["n0"]
     await relay.aclose()
 
@@ -205,7 +217,7 @@ async def test_an_outage_is_no_bad_node(backend: Backend) -> None:
 
 # Large trees ...
 
-NODES = 130
+NODES = 230
 
 
 @pytest.fixture
@@ -228,14 +240,15 @@ async def test_a_level_of_several_pages_is_read_whole(
     assert set(execution.node_executions) == {"start-node", "end-node", *(f"n{index}" for index in range(NODES))}
     assert all(len(execution.node_executions[f"n{index}"].task_executions) == 1 for index in range(NODES))
     assert backend.calls("ListNodeExecutions") == 2
-    assert backend.calls() <= 3 * (NODES + 2) + 4
+    assert backend.calls("ListTaskExecutions") == NODES
+    assert backend.calls() <= NODES + 6, "the interfaces tell that there are no values"
 
 
 async def test_so_many_nodes_are_read_at_a_time_and_no_more(
     wide: tuple[Backend, FlyteRemote, FlyteWorkflowExecution],
 ) -> None:
     backend, remote, execution = wide
-    backend.misbehave(Fault(method="GetNodeExecutionData", kind="hang"))
+    backend.misbehave(Fault(method="ListTaskExecutions", kind="hang"))
     task = asyncio.ensure_future(execution.sync(sync_nodes=True))
     await eventually(lambda: backend.server.stats.in_flight == CONCURRENCY)
     await remote.ping()  # overtakes nothing that was sent before it
@@ -246,7 +259,7 @@ async def test_so_many_nodes_are_read_at_a_time_and_no_more(
     await eventually(lambda: not backend.server.stats.in_flight)
 
 
-# Nested nodes, which the embedded server does not run ...
+# Nested nodes ...
 
 
 def nested(name: str, *, parent: bool = False) -> admin.NodeExecution:

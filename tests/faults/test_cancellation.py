@@ -79,6 +79,10 @@ async def sync_nodes(remote: FlyteRemote) -> object:
     return await remote.execution("finished").sync(sync_nodes=True)
 
 
+async def sync_launched_executions(remote: FlyteRemote) -> object:
+    return await remote.execution("launching").sync(sync_nodes=True)
+
+
 async def wait_for_finished(remote: FlyteRemote) -> object:
     return await remote.execution("finished").wait()
 
@@ -121,6 +125,7 @@ OPERATIONS: list[Operation] = [
     execute_and_wait,
     sync,
     sync_nodes,
+    sync_launched_executions,
     wait_for_finished,
     wait_for_finished_with_nodes,
     wait_for_failed,

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import warnings
-from collections import OrderedDict
 from collections.abc import AsyncGenerator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from flyteasync import codec
 from flyteasync.idl import admin, core, methods
 from flyteasync.server import Server, ServerConfig
 from tests.server.build import execution_id, literal
@@ -24,9 +22,8 @@ pytestmark = [pytest.mark.flytekit, pytest.mark.filterwarnings("ignore")]
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import workflows
-    from flytekit import LaunchPlan
-    from flytekit.core.context_manager import FlyteContextManager
-    from flytekit.tools.translator import get_serializable
+
+    from tests.flytekit.compiled import register
 
 
 @pytest.fixture
@@ -36,41 +33,6 @@ async def client() -> AsyncGenerator[Client]:
     yield client
     await client.aclose()
     await server.stop()
-
-
-async def register(client: Client, entity: Any) -> core.Identifier:
-    """Register a workflow with all that it needs and its default launch plan."""
-    serialized: OrderedDict[Any, Any] = OrderedDict()
-    get_serializable(serialized, workflows.SETTINGS, entity)
-    plan = LaunchPlan.get_default_launch_plan(FlyteContextManager.current_context(), entity)
-    get_serializable(serialized, workflows.SETTINGS, plan)
-    for spec in serialized.values():
-        data = spec.to_flyte_idl().SerializeToString() if hasattr(spec, "to_flyte_idl") else b""
-        match type(spec).__name__:
-            case "TaskSpec":
-                task_spec = codec.decode(admin.TaskSpec, data)
-                request: Any = admin.TaskCreateRequest(id=task_spec.template.id, spec=task_spec)
-                method: Any = methods.CREATE_TASK
-            case "WorkflowSpec":
-                workflow_spec = codec.decode(admin.WorkflowSpec, data)
-                request = admin.WorkflowCreateRequest(id=workflow_spec.template.id, spec=workflow_spec)
-                method = methods.CREATE_WORKFLOW
-            case "LaunchPlan":
-                found = codec.decode(admin.LaunchPlan, data)
-                request, method = (
-                    admin.LaunchPlanCreateRequest(id=found.id, spec=found.spec),
-                    methods.CREATE_LAUNCH_PLAN,
-                )
-            case _:
-                continue
-        await client.raw(method.path, codec.encode(request))
-    return core.Identifier(
-        resource_type=core.ResourceType.LAUNCH_PLAN,
-        project="flytesnacks",
-        domain="development",
-        name=plan.name,
-        version="v1",
-    )
 
 
 async def run(client: Client, entity: Any, **inputs: Any) -> tuple[admin.Execution, dict[str, Any]]:

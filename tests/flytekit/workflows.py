@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from flyteasync import codec
 from flyteasync.idl import core
 
 with warnings.catch_warnings():
@@ -26,15 +25,10 @@ with warnings.catch_warnings():
         wait_for_input,
         workflow,
     )
-    from flytekit.configuration import ImageConfig, SerializationSettings
-    from flytekit.core.context_manager import ExecutionState, FlyteContextManager
-    from flytekit.core.type_engine import TypeEngine
-    from flytekit.models.literals import LiteralMap
     from flytekit.types.error import FlyteError
 
-SETTINGS = SerializationSettings(
-    project="flytesnacks", domain="development", version="v1", image_config=ImageConfig.auto(img_name="image:v1")
-)
+    from tests.flytekit.compiled import generated
+
 MODULE = __name__
 
 
@@ -163,15 +157,7 @@ def attributes(d: typing.Dict[str, typing.List[int]], a: int) -> int:  # noqa: U
 
 
 def generate(n: int) -> core.DynamicJobSpec:
-    """What flytekit's own container writes for a dynamic task."""
-    context = FlyteContextManager.current_context()
-    state = context.execution_state.with_params(mode=ExecutionState.Mode.TASK_EXECUTION)
-    builder = context.with_serialization_settings(SETTINGS).with_execution_state(state)
-    with FlyteContextManager.with_context(builder) as inner:
-        kind = fan_out.interface.inputs["n"].type
-        inputs = LiteralMap({"n": TypeEngine.to_literal(inner, n, int, kind)})
-        spec = fan_out.dispatch_execute(inner, inputs)
-    return codec.decode(core.DynamicJobSpec, spec.to_flyte_idl().SerializeToString())
+    return generated(fan_out, n=n)
 
 
 def two_more_or_fail(a: int) -> int:

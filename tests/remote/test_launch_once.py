@@ -222,6 +222,21 @@ async def test_many_first_launches_of_a_task_all_succeed(backend: Backend) -> No
     assert [execution.outputs["o0"] for execution in executions] == [str(index) for index in range(30)]
 
 
+async def test_two_hundred_first_launches_of_a_task_that_race_make_two_hundred_executions(backend: Backend) -> None:
+    """flyteadmin refuses some of them, since another one has just stored what both need."""
+    task = await backend.remote.fetch_task(name="nothing")
+    race = "missing entity of type LAUNCH_PLAN: value with matching already exists"
+    backend.misbehave(Fault(method=CREATE, status=Status.ALREADY_EXISTS, details=race, calls=range(2, 180)))
+    executions = await asyncio.gather(*(backend.remote.execute(task) for _ in range(200)))
+    backend.misbehave()
+    assert len({execution.id.name for execution in executions}) == 200
+    stored = [execution.id for execution in await backend.executions()]
+    assert {execution.id.name for execution in executions} == {each.name for each in stored if each is not None}
+    assert len(stored) == 200
+    assert backend.server.stats.duplicates == 0
+    assert backend.remote.stats.retries[CREATE] == 178
+
+
 async def test_a_concurrency_limit_is_told_apart_and_launches_nothing(backend: Backend) -> None:
     template, tasks = single("hold", {"name": str}, str, version="limited")
     policy = admin.ConcurrencyPolicy(max=2, behavior=admin.ConcurrencyLimitBehavior.SKIP)

@@ -22,7 +22,7 @@ from flyteasync.errors import (
 from flyteasync.remote.completions import Outcome
 from flyteasync.server import Fault
 from tests.support.backend import Backend
-from tests.support.loop import clock, eventually
+from tests.support.loop import clock, eventually, settle
 
 
 async def launch(backend: Backend, workflow: str, *inputs: dict[str, Any]) -> list[Any]:
@@ -94,6 +94,46 @@ async def test_leaving_as_completed_early_stops_the_poller() -> None:
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         assert backend.remote.watcher.waiting == 0
+
+
+@pytest.mark.parametrize(
+    ("executions", "settings", "error"),
+    [
+        (5, {}, FlyteTypeException),
+        (["a-name"], {}, FlyteTypeException),
+        ("a-name", {}, FlyteTypeException),
+        ([], {"timeout": -1}, FlyteInvalidInputException),
+        ([], {"timeout": math.nan}, FlyteInvalidInputException),
+        ([], {"timeout": "soon"}, FlyteInvalidInputException),
+        ([], {"poll_interval": -1}, FlyteInvalidInputException),
+        ([], {"poll_interval": math.nan}, FlyteInvalidInputException),
+    ],
+)
+async def test_what_cannot_be_waited_for_is_refused_at_once(
+    bare: Backend, executions: Any, settings: dict[str, Any], error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        bare.remote.as_completed(executions, **settings)
+    with pytest.raises(error):
+        await bare.remote.wait_all(executions, **settings)
+    assert bare.calls() == 0
+
+
+async def test_wait_all_cancelled_after_any_number_of_steps_leaves_nothing_behind(backend: Backend) -> None:
+    held = await launch(backend, "hold", {"name": "a"})
+    quick = await launch(backend, "fail", *({"text": str(index)} for index in range(5)))
+    for steps in range(40):
+        handles = [backend.remote.execution(execution.id.name) for execution in [*held, *quick]]
+        task = asyncio.create_task(backend.remote.wait_all(handles, timeout=3600, poll_interval=0))
+        await settle(steps)
+        await asyncio.sleep(steps * 0.001)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await settle(3)
+        assert backend.remote.watcher.waiting == 0, steps
+    backend.gate.set()
+    assert all(execution.is_done for execution in await backend.remote.wait_all([*held, *quick], poll_interval=0))
 
 
 async def test_execute_many_accounts_for_every_input() -> None:
@@ -262,15 +302,35 @@ async def test_launches_keep_to_the_rate() -> None:
     ("settings", "error"),
     [
         ({"max_running": 0}, FlyteInvalidInputException),
+        ({"max_running": True}, FlyteInvalidInputException),
+        ({"max_running": math.nan}, FlyteInvalidInputException),
+        ({"max_running": 1.5}, FlyteInvalidInputException),
+        ({"max_running": "5"}, FlyteInvalidInputException),
         ({"max_launching": -1}, FlyteInvalidInputException),
+        ({"max_launching": None}, FlyteInvalidInputException),
         ({"max_launch_rate": 0}, FlyteInvalidInputException),
         ({"max_launch_rate": math.nan}, FlyteInvalidInputException),
+        ({"max_launch_rate": -5}, FlyteInvalidInputException),
+        ({"max_launch_rate": "5"}, FlyteInvalidInputException),
         ({"timeout": -1}, FlyteInvalidInputException),
+        ({"timeout": 0}, FlyteInvalidInputException),
+        ({"timeout": math.nan}, FlyteInvalidInputException),
+        ({"poll_interval": -1}, FlyteInvalidInputException),
         ({"names": ["a", "a"]}, FlyteInvalidInputException),
         ({"names": ["No_good"]}, FlyteInvalidInputException),
+        ({"names": "name"}, FlyteInvalidInputException),
+        ({"names": 5}, FlyteInvalidInputException),
+        ({"names": [5]}, FlyteInvalidInputException),
+        ({"names": ["a", "b"]}, FlyteInvalidInputException),
+        ({"names": []}, FlyteInvalidInputException),
+        ({"names": ["a"], "execution_name_prefix": "b"}, FlyteInvalidInputException),
+        ({"execution_name_prefix": "No_good"}, FlyteInvalidInputException),
+        ({"execution_name_prefix": "x" * 60}, FlyteInvalidInputException),
         ({"on_failure": "panic"}, FlyteInvalidInputException),
         ({"on_exit": "panic"}, FlyteInvalidInputException),
         ({"inputs": 5}, FlyteTypeException),
+        ({"inputs": None}, FlyteTypeException),
+        ({"inputs": "abc"}, FlyteTypeException),
         ({"inputs": {"name": "x"}}, FlyteTypeException),
         ({"entity": "hold"}, FlyteTypeException),
     ],

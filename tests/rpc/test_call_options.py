@@ -230,6 +230,76 @@ async def test_a_source_of_tokens_that_cannot_be_sent_is_an_error_without_the_to
     assert SECRET not in repr(caught.value)
 
 
+class Foreign(Tokens):
+    """A source of tokens whose own failures are no errors of this package, and hold what must not be seen."""
+
+    def __init__(self, error: Exception, fails: str) -> None:
+        super().__init__()
+        self.error = error
+        self.fails = fails
+
+    async def token(self) -> str | None:
+        if self.fails == "token":
+            raise self.error
+        return await super().token()
+
+    async def refresh(self, rejected: str | None) -> bool:
+        raise self.error
+
+
+class NotAsync(Tokens):
+    def token(self) -> Any:
+        return SECRET
+
+
+@pytest.mark.parametrize("fails", ["token", "refresh"])
+@pytest.mark.parametrize("error", [OSError(SECRET), TimeoutError(SECRET), KeyError(SECRET)], ids=repr)
+async def test_a_failure_of_a_foreign_source_of_tokens_is_an_authentication_error_that_chains_it(
+    error: Exception, fails: str
+) -> None:
+    tokens = Foreign(error, fails)
+    async with Wire(accept()) as wire, remote_of(wire.endpoint, tokens=tokens) as remote:
+        with pytest.raises(FlyteAuthenticationException, match=type(error).__name__) as caught:
+            await remote.admin.get_version(VERSION)
+    assert caught.value.__cause__ is error
+    assert caught.value.method == "AdminService/GetVersion"
+    assert SECRET not in str(caught.value) + repr(caught.value)
+    assert len(wire.calls) == (0 if fails == "token" else 1)
+
+
+async def test_a_source_of_tokens_that_is_not_async_is_an_error_without_the_token(bare: Backend) -> None:
+    async with remote_of(bare.server.endpoint, tokens=NotAsync()) as remote:
+        with pytest.raises(FlyteAuthenticationException, match="source of bearer tokens") as caught:
+            await remote.admin.get_version(VERSION)
+    assert SECRET not in repr(caught.value)
+
+
+async def test_an_error_of_this_package_passes_through_the_call_as_it_is(bare: Backend) -> None:
+    error = FlyteAuthenticationException("log in first")
+    async with remote_of(bare.server.endpoint, tokens=Foreign(error, "token")) as remote:
+        with pytest.raises(FlyteAuthenticationException) as caught:
+            await remote.admin.get_version(VERSION)
+    assert caught.value is error
+
+
+async def test_a_time_limit_of_none_is_no_limit_and_one_that_is_not_given_stays() -> None:
+    async with Wire(always(b"")) as wire, remote_of(wire.endpoint) as remote:
+        short = remote.with_options(timeout=3)
+        await short.with_options(metadata={"a": "b"}).admin.get_version(VERSION)
+        await short.with_options(timeout=None, attempt_timeout=50).admin.get_version(VERSION)
+    kept, lifted = wire.calls
+    assert kept.seconds_left == pytest.approx(3, abs=1)
+    assert lifted.seconds_left == pytest.approx(50, abs=2)
+
+
+async def test_a_token_of_none_is_the_remotes_own_again() -> None:
+    async with Wire(always(b"")) as wire, remote_of(wire.endpoint, tokens=Tokens()) as remote:
+        users = remote.with_options(token="users")
+        await users.with_options(timeout=5).admin.get_version(VERSION)
+        await users.with_options(token=None).admin.get_version(VERSION)
+    assert [bearer(call) for call in wire.calls] == ["Bearer users", f"Bearer {SECRET}-1"]
+
+
 @pytest.mark.parametrize("value", [-1, math.nan, "5", True], ids=str)
 @pytest.mark.parametrize("name", ["timeout", "attempt_timeout"])
 def test_a_time_limit_that_makes_no_sense_is_refused(name: str, value: Any) -> None:

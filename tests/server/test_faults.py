@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from flyteasync import codec
 from flyteasync.errors import FlyteInvalidInputException, Status
 from flyteasync.idl import admin, core, methods
-from flyteasync.server import Fault
+from flyteasync.server import Fault, Server, ServerConfig
 from flyteasync.server.faults import Faults
 from tests.server.build import execution, execution_id, identifier, node, task, workflow
 from tests.server.client import Client, RpcFailed
@@ -63,6 +64,17 @@ def test_other_settings_do_not_change_whom_the_seed_hits() -> None:
     assert hits([Fault(method="M", probability=0.5, seed=1, calls={chosen[2]})], 20) == [chosen[2]]
 
 
+def test_jitter_makes_delays_longer_and_changes_nobody_whom_the_seed_hits() -> None:
+    steady = Fault(method="M", kind="delay", delay=1, probability=0.5, seed=1)
+    shaky = Fault(method="M", kind="delay", delay=1, jitter=0.5, probability=0.5, seed=1)
+    assert hits([steady], 50) == hits([shaky], 50)
+    plans = Faults([shaky]), Faults([shaky])
+    drawn = [[fault.delay for _ in range(50) if (fault := plan.draw("M"))] for plan in plans]
+    assert drawn[0] == drawn[1]
+    assert len(set(drawn[0])) == len(drawn[0])
+    assert all(1 <= delay <= 1.5 for delay in drawn[0])
+
+
 def test_the_first_fault_that_hits_decides() -> None:
     plan = Faults([Fault(method="M", times=1, details="first"), Fault(method="M", details="second")])
     drawn = [plan.draw("M") for _ in range(2)]
@@ -74,16 +86,20 @@ def test_the_first_fault_that_hits_decides() -> None:
     [
         ({"method": ""}, "method of a fault must be the name of an RPC"),
         ({"method": "a/b"}, "method of a fault must be the name of an RPC"),
-        ({"kind": "explode"}, "kind of a fault must be one of error, lost_reply, delay, hang, got 'explode'"),
+        ({"kind": "explode"}, "kind of a fault must be one of error, lost_reply, delay, hang, "),
         ({"status": Status.OK}, "status of a fault of kind 'error' must not be OK"),
         ({"probability": 1.5}, "probability of a fault must be from 0 to 1, got 1.5"),
         ({"times": -1}, "times of a fault must be zero or more, got -1"),
         ({"delay": -1}, "delay of a fault must be zero or more seconds, got -1"),
+        ({"jitter": float("inf")}, "jitter of a fault must be zero or more seconds, got inf"),
+        ({"size": "big"}, "size of a fault must be zero or more, got 'big'"),
+        ({"messages": ("text",)}, "messages of a fault must be messages of Flyte, got str"),
     ],
 )
 def test_a_fault_that_makes_no_sense_is_rejected(settings: dict[str, Any], text: str) -> None:
+    values: dict[str, Any] = {"method": "M"} | settings
     with pytest.raises(FlyteInvalidInputException) as caught:
-        Fault(**{"method": "M", **settings})
+        Fault(**values)
     assert str(caught.value).startswith(text)
 
 
@@ -91,15 +107,33 @@ def test_a_fault_travels_as_json() -> None:
     fault = Fault(method="M", kind="lost_reply", status=Status.INTERNAL, calls=frozenset({3, 1}), times=2, seed=5)
     assert Fault.from_dict(fault.to_dict()) == fault
     assert fault.to_dict()["calls"] == [1, 3]
+    reason = admin.EventFailureReason(incompatible_cluster=admin.EventErrorIncompatibleCluster(cluster="c"))
+    fault = Fault(method="M", kind="oversize", messages=(reason,), jitter=0.5, size=10)
+    assert Fault.from_dict(json.loads(json.dumps(fault.to_dict()))) == fault
+    assert fault.to_dict()["messages"] == [
+        {"@type": "type.googleapis.com/flyteidl.admin.EventFailureReason", "incompatibleCluster": {"cluster": "c"}}
+    ]
     assert Fault.from_dict({"method": "M"}) == Fault(method="M")
 
 
 @pytest.mark.parametrize(
-    "data", [{}, {"method": "M", "mehtod": 1}, {"method": "M", "status": "NOPE"}, {"method": "M", "calls": 5}]
+    "data",
+    [
+        {},
+        {"method": "M", "mehtod": 1},
+        {"method": "M", "status": "NOPE"},
+        {"method": "M", "calls": 5},
+        {"method": "M", "messages": [{"@type": "x/no.Such"}]},
+    ],
 )
 def test_json_that_is_no_fault_is_rejected(data: dict[str, Any]) -> None:
     with pytest.raises(FlyteInvalidInputException):
         Fault.from_dict(data)
+
+
+def test_a_server_takes_no_fault_that_no_call_can_meet() -> None:
+    with pytest.raises(FlyteInvalidInputException, match="got 'GetExecutoin'; did you mean GetExecution"):
+        Server(ServerConfig(faults=(Fault(method="GetExecutoin"),)))
 
 
 async def test_an_error_is_answered_and_nothing_happens(connect: Connect) -> None:
@@ -216,6 +250,7 @@ async def test_a_fault_for_all_methods_spares_the_control_api(connect: Connect) 
         (["M"], "SetFaults takes a list of objects"),
         ([{"kind": "error"}], "a fault has the keys "),
         ([{"method": "M", "kind": "x"}], "kind of a fault must be one of"),
+        ([{"method": "GetExecutoin"}], "method of a fault must be the name of an RPC such as"),
     ],
 )
 async def test_faults_that_make_no_sense_are_rejected_and_the_old_ones_stay(

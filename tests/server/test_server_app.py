@@ -18,11 +18,13 @@ from flyteasync.errors import (
     Status,
 )
 from flyteasync.idl import admin, core, methods
-from flyteasync.server import Fault, Server, ServerConfig
+from flyteasync.server import Fault, RelayConfig, Server, ServerConfig
 from flyteasync.server.failures import MAX_MESSAGE_BYTES, invalid, shorten
 from tests.server.build import execution, execution_id, identifier, task
 from tests.server.client import Client, RpcFailed
 from tests.server.conftest import Connect
+from tests.support.backend import remote_of
+from tests.support.loop import settle
 
 IMPLEMENTED = {
     "GetExecutionMetrics",
@@ -299,3 +301,94 @@ async def test_an_unknown_execution_is_found_by_grpcs_own_status_reader(connect:
         await call(request)
     assert caught.value.code() == grpc.StatusCode.NOT_FOUND
     assert dict(caught.value.trailing_metadata() or ()).get("grpc-status-details-bin") is None
+
+
+async def test_a_restart_ends_calls_that_take_longer_than_its_grace(connect: Connect) -> None:
+    client = await connect(faults=(Fault(method="GetVersion", kind="hang", times=1),))
+    hanging = asyncio.ensure_future(client.call(methods.GET_VERSION, admin.GetVersionRequest()))
+    await client.in_flight(1)
+    assert client.server is not None
+    await client.server.restart(grace=0.05)
+    with pytest.raises(RpcFailed):
+        await hanging
+    await client.call(methods.GET_VERSION, admin.GetVersionRequest())
+
+
+async def test_a_server_that_is_stopped_while_it_restarts_does_not_come_back(connect: Connect) -> None:
+    client = await connect()
+    server = client.server
+    assert server is not None
+    restart = asyncio.ensure_future(server.restart(downtime=3600))
+    again = asyncio.ensure_future(server.restart())
+    await settle()
+    await server.stop()
+    async with asyncio.timeout(10):
+        await asyncio.gather(restart, again)
+    other = Server(ServerConfig(port=int(server.endpoint.rpartition(":")[2])))
+    await other.start()
+    await other.stop()
+
+
+async def test_a_server_that_was_not_started_cannot_be_restarted() -> None:
+    with pytest.raises(FlyteUsageError, match="not started"):
+        await Server().restart()
+
+
+async def test_a_relay_needs_the_port_that_clients_know(connect: Connect) -> None:
+    client = await connect()
+    port = int(client.endpoint.rpartition(":")[2])
+    server = Server(ServerConfig(port=port, relay=RelayConfig()))
+    with pytest.raises(FlyteSystemUnavailableException, match=f"cannot listen on 127.0.0.1:{port}: Address already"):
+        await server.start()
+
+
+@pytest.mark.parametrize(
+    ("method", "payload", "text"),
+    [
+        ("SetRelay", {"mode": "off"}, "mode of a relay must be one of open, stall, refuse, down, got 'off'"),
+        ("SetRelay", {"kill_every": "x"}, "kill_every of a relay must be a number of seconds"),
+        ("SetRelay", {"kill": 1}, "SetRelay takes mode and kill_every; unknown kill"),
+        ("SetRelay", 5, "SetRelay takes an object"),
+        ("PlanOutages", {"seconds": 1}, "PlanOutages takes a list of objects"),
+        ("PlanOutages", [{"after": 1}], "an outage has seconds, and perhaps after and mode; got {'after': 1}"),
+        ("KillConnections", {"most": -1}, "most must be a number of connections, or null for all, got -1"),
+        ("Restart", {"downtime": -1}, "downtime must be zero or more seconds, got -1"),
+        ("Restart", {"now": True}, "Restart takes grace and downtime; unknown now"),
+        ("GetStats", [], "GetStats takes an object"),
+    ],
+)
+async def test_what_makes_no_sense_to_the_control_api_is_rejected(
+    connect: Connect, method: str, payload: object, text: str
+) -> None:
+    client = await connect(relay=RelayConfig())
+    with pytest.raises(RpcFailed) as caught:
+        await client.control(method, payload)
+    assert caught.value.status == Status.INVALID_ARGUMENT
+    assert caught.value.text.startswith(text)
+
+
+@pytest.mark.parametrize(("method", "payload"), [("SetRelay", {}), ("PlanOutages", []), ("KillConnections", None)])
+async def test_what_needs_a_relay_says_so(connect: Connect, method: str, payload: object) -> None:
+    client = await connect()
+    with pytest.raises(RpcFailed) as caught:
+        await client.control(method, payload)
+    assert caught.value.status == Status.FAILED_PRECONDITION
+    assert caught.value.text.startswith("this server has no relay")
+
+
+async def test_connections_that_calls_came_over_are_counted(connect: Connect) -> None:
+    client = await connect()
+    for transport in ("grpc_aio", "grpclib"):
+        async with remote_of(client.endpoint, transport=transport) as remote:
+            await remote.ping()
+            await remote.ping()
+    assert (await client.control("GetStats", {"reset": True}))["connections"] == 2
+    assert (await client.control("GetStats"))["connections"] == 0
+
+
+@pytest.mark.parametrize("relay", [None, RelayConfig()], ids=["directly", "through a relay"])
+async def test_a_server_listens_on_version_6_of_the_protocol_too(connect: Connect, relay: RelayConfig | None) -> None:
+    client = await connect(host="[::1]", relay=relay)
+    assert client.endpoint.startswith("[::1]:")
+    async with remote_of(client.endpoint) as remote:
+        assert (await remote.ping()).version

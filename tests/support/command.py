@@ -23,6 +23,8 @@ _TAKE_TERMINAL = (
     "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
 )
 
+_IGNORE = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); "
+
 
 def run(
     *arguments: str, cwd: Path | None = None, env: Mapping[str, str] | None = None
@@ -62,10 +64,11 @@ def end(process: subprocess.Popen[str], number: signal.Signals) -> tuple[float, 
 class Terminal:
     """A command that runs in the foreground of a terminal of its own."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, ignoring_ctrl_c: bool = False) -> None:
+        """Start the command; one that ignores Ctrl-C from its start is what `nohup` and background jobs are like."""
         self._terminal, inner = pty.openpty()
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _TAKE_TERMINAL, *FLYTEASYNC, *arguments],
+            [sys.executable, "-c", (_IGNORE if ignoring_ctrl_c else "") + _TAKE_TERMINAL, *FLYTEASYNC, *arguments],
             stdin=inner,
             stdout=inner,
             stderr=inner,
@@ -84,6 +87,10 @@ class Terminal:
 
     def press_ctrl_c(self) -> None:
         os.write(self._terminal, b"\x03")
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the command itself."""
+        self._process.send_signal(number)
 
     def finish(self) -> int:
         """Read to the end, and return the exit status."""

@@ -10,7 +10,9 @@ from flyteasync import FlyteRemote
 from flyteasync.cli import demo_workflow
 from flyteasync.server import ServerConfig
 from flyteasync.server.host import Host, serve_in_thread
-from tests.support.backend import LONG_TEXT, register_all, remote_of
+from tests.server import build
+from tests.server.engine.nodes import launch_plan_node
+from tests.support.backend import LONG_TEXT, register, register_all, remote_of
 
 
 @contextmanager
@@ -18,7 +20,7 @@ def prepared_server() -> Iterator[Host]:
     """A server with the workflows of `Backend` and some executions.
 
     `finished` and `finished-0` to `finished-4` succeeded, `failed` failed with a long text, and `running` never ends,
-    as no execution of `hold` does.
+    as no execution of `hold` does. `launching` launched another one.
     """
     handlers = {**demo_workflow.HANDLERS, "nothing": lambda: None, "fail": _fail}
     with serve_in_thread(ServerConfig(unregistered="hang"), handlers) as host:
@@ -36,6 +38,9 @@ async def _prepare(remote: FlyteRemote) -> None:
         plan = await remote.fetch_launch_plan(name="demo.report")
         for name in ("finished", *(f"finished-{index}" for index in range(5))):
             await remote.execute(plan, {"n": 3, "name": "x"}, execution_name=name, wait=True)
+        await register(remote, build.workflow("launching", [launch_plan_node("n0", "nothing")]), [])
+        plan = await remote.fetch_launch_plan(name="launching")
+        await remote.execute(plan, execution_name="launching", wait=True)
         plan = await remote.fetch_launch_plan(name="fail")
         await remote.execute(plan, {"text": LONG_TEXT}, execution_name="failed", wait=True)
         plan = await remote.fetch_launch_plan(name="hold")

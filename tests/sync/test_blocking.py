@@ -49,7 +49,9 @@ def test_a_verb_is_a_plain_function_with_the_signature_of_its_twin(facade: type,
 
 
 def test_the_names_of_the_package_are_the_classes() -> None:
-    assert set(sync.__all__) == {"FlyteRemote", "FlyteWorkflowExecution"}
+    assert {getattr(sync, name).__name__ for name in sync.__all__} == set(sync.__all__)
+    with pytest.raises(AttributeError, match="FlyteNothing"):
+        _ = sync.FlyteNothing
 
 
 def test_autospec_sees_functions_and_not_coroutines() -> None:

@@ -65,6 +65,42 @@ def test_execute_and_wait_loads_values_and_nodes(remote: FlyteRemote) -> None:
     assert execution.outputs.get("total", float) == 5.0
 
 
+def test_an_execution_is_watched_to_its_end(remote: FlyteRemote) -> None:
+    execution = remote.execute(remote.fetch_launch_plan(name="demo.report"), INPUTS)
+    events = list(execution.watch(nodes=True, poll_interval=0))
+    assert events[-1].phase == Phase.SUCCEEDED
+    assert execution.is_done
+    nodes = {event.node_id for event in events if isinstance(event, flyteasync.NodeEvent)}
+    assert {"start-node", "n0", "end-node"} <= nodes
+    assert list(execution.watch(since=events[-1])) == []
+
+
+@pytest.mark.parametrize("leave", ["break", "block", "close in another thread", "drop"])
+def test_a_watch_that_is_left_stops_the_poller(remote: FlyteRemote, leave: str) -> None:
+    execution = remote.execute(remote.fetch_launch_plan(name="hold"), {"name": "x"})
+    watch = execution.watch()
+    next(watch)
+    if leave == "break":
+        for _ in execution.watch():
+            break
+    elif leave == "block":
+        with execution.watch() as other:
+            next(other)
+    elif leave == "close in another thread":
+        threading.Timer(0.1, watch.close).start()
+        assert all(event.phase != Phase.SUCCEEDED for event in watch)
+    if leave != "drop":
+        watch.close()
+    del watch
+    wait_until(lambda: portal().run(waiting(remote)) == 0)
+    execution.terminate("enough")
+
+
+async def waiting(remote: FlyteRemote) -> int:
+    """How many executions the connection's poller asks for."""
+    return remote.aio.watcher.waiting
+
+
 def test_a_launch_shows_how_far_it_is_at_once(remote: FlyteRemote) -> None:
     execution = remote.execute(remote.fetch_launch_plan(name="hold"), {"name": "x"})
     assert execution.closure.created_at is not None

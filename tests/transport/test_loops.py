@@ -107,3 +107,42 @@ def test_a_transport_that_does_not_exist_is_refused_at_once() -> None:
         FlyteRemote(Config.for_endpoint("localhost:1"), transport="carrier pigeon")  # pyright: ignore
     with pytest.raises(FlyteInvalidInputException, match="carrier pigeon"):
         make_transport("carrier pigeon", TransportOptions("localhost:1"))  # pyright: ignore
+
+
+def test_a_loop_that_ends_after_cancelled_calls_leaves_the_others_alone(
+    transport_name: TransportName, endpoint: str
+) -> None:
+    script = """
+        import threading
+
+        failures = []
+
+        def note(loop, context):
+            failures.append(context)
+
+        async def cut_off():
+            asyncio.get_running_loop().set_exception_handler(note)
+            remote = make()
+            calls = [asyncio.create_task(ask(remote)) for _ in range(3)]
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            calls[0].cancel()
+            await remote.aclose(grace=0)
+            await asyncio.gather(*calls, return_exceptions=True)
+
+        other = asyncio.new_event_loop()
+        other.set_exception_handler(note)
+        thread = threading.Thread(target=other.run_forever)
+        thread.start()
+        remote = make()
+        asyncio.run_coroutine_threadsafe(ask(remote), other).result(5)
+        for _ in range(50):
+            asyncio.run(cut_off())
+        asyncio.run_coroutine_threadsafe(ask(remote), other).result(5)
+        asyncio.run_coroutine_threadsafe(remote.aclose(), other).result(5)
+        other.call_soon_threadsafe(other.stop)
+        thread.join()
+        other.close()
+        assert not failures, failures
+    """
+    run(script, endpoint, transport_name)

@@ -1,22 +1,24 @@
-"""The watcher's decisions: whom to ask, how, and when."""
+"""The watcher's decisions: whom to ask, and when."""
 
 import math
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flyteasync.watcher.deadlines import Deadlines
 from flyteasync.watcher.plan import (
-    CHUNK,
+    ABORTING_LIMIT,
     FLOOR,
+    LAST_LOOK,
     LATEST,
-    SINGLY,
     SOONEST,
+    VERIFY,
     Name,
-    Poll,
+    Phase,
+    Row,
     Schedule,
     Target,
     interval,
-    polls,
 )
 
 SECONDS = st.floats(0, 1e6)
@@ -27,8 +29,19 @@ def name(index: int, domain: str = "d") -> Name:
     return Name("p", domain, f"e{index}")
 
 
-def targets(count: int, *, known: bool = True, domain: str = "d") -> list[Target]:
-    return [Target(name(index, domain), 0.0, LATEST, known, 0.0) for index in range(count)]
+def join(
+    schedule: Schedule,
+    index: int,
+    now: float,
+    ceiling: float = LATEST,
+    deadline: float = math.inf,
+    *,
+    known: bool = True,
+    whole: bool = False,
+) -> Row:
+    row = Row(schedule.target(name(index), now, known=known), now, ceiling, deadline, whole)
+    schedule.join(row)
+    return row
 
 
 @given(SECONDS, CEILINGS)
@@ -48,100 +61,101 @@ def test_interval_of_a_young_wait_is_short_and_of_an_old_one_the_ceiling() -> No
     assert interval(0, FLOOR) == FLOOR
 
 
-def test_known_names_are_asked_for_their_end_only_and_archived_ones_are_not_hidden() -> None:
-    request = Poll(tuple(targets(5))).request()
-    assert request.filters == (
-        "value_in(execution_name,e0;e1;e2;e3;e4)+value_in(state,0;1)+value_in(phase,ABORTED;FAILED;SUCCEEDED;TIMED_OUT)"
-    )
-    assert request.limit == 6
-    assert request.id is not None
-    assert (request.id.project, request.id.domain, request.id.name) == ("p", "d", "")
-
-
-def test_unknown_names_are_asked_in_every_phase() -> None:
-    assert "phase" not in Poll(tuple(targets(5, known=False))).request().filters
-
-
-def test_few_names_are_asked_singly() -> None:
-    assert [poll.singly for poll in polls(targets(SINGLY), CHUNK)] == [True] * SINGLY
-    assert [poll.singly for poll in polls(targets(SINGLY + 1), CHUNK)] == [False]
-    assert [len(poll.targets) for poll in polls(targets(2 * CHUNK + 1), CHUNK)] == [CHUNK, CHUNK, 1]
-
-
-@given(
-    st.lists(st.tuples(st.sampled_from(["a", "b", "c"]), st.booleans()), max_size=60),
-    st.integers(1, 10),
-)
-def test_polls_ask_for_everybody_once_in_chunks_of_one_kind(kinds: list[tuple[str, bool]], chunk: int) -> None:
-    everybody = [Target(name(i, domain), 0.0, 1.0, known, 0.0) for i, (domain, known) in enumerate(kinds)]
-    made = polls(everybody, chunk)
-    assert sorted(id(target) for poll in made for target in poll.targets) == sorted(map(id, everybody))
-    for poll in made:
-        assert 1 <= len(poll.targets) <= chunk
-        assert len({(target.name.domain, target.known) for target in poll.targets}) == 1
-
-
-def test_halves_make_the_whole() -> None:
-    poll = Poll(tuple(targets(CHUNK + 1)))
-    one, other = poll.halves()
-    assert one.targets + other.targets == poll.targets
-    assert abs(len(one.targets) - len(other.targets)) <= 1
-
-
 def test_a_new_target_is_due_at_once_and_then_after_its_interval() -> None:
     schedule = Schedule()
-    target = schedule.add(name(1), 100.0, 1.0, known=True)
+    target = join(schedule, 1, 100.0, 1.0).target
     assert schedule.next_due() == 100.0
     assert schedule.take_due(100.0) == [target]
     assert schedule.next_due() == math.inf
-    schedule.again(target, 100.1)
+    schedule.again([target], 100.1)
     assert schedule.next_due() == 100.1 + SOONEST
 
 
 def test_a_more_eager_waiter_brings_a_target_forward() -> None:
     schedule = Schedule()
-    target = schedule.add(name(1), 0.0, LATEST, known=True)
+    target = join(schedule, 1, 0.0, known=False).target
     schedule.take_due(0.0)
-    schedule.again(target, 1000.0)
+    schedule.again([target], 1000.0)
     assert schedule.next_due() == 1000.0 + LATEST
-    schedule.add(name(1), 1001.0, 1.0, known=False)
+    join(schedule, 1, 1001.0, 1.0, known=True)
     assert schedule.next_due() == 1002.0
     assert target.known
 
 
 def test_a_less_eager_waiter_who_is_left_sets_the_rate_after_the_next_time() -> None:
     schedule = Schedule()
-    target = schedule.add(name(1), 0.0, 1.0, known=True)
+    eager = join(schedule, 1, 0.0, 1.0)
+    join(schedule, 1, 0.0)
+    target = eager.target
     schedule.take_due(0.0)
-    schedule.again(target, 1000.0)
-    schedule.relax(name(1), LATEST)
+    schedule.again([target], 1000.0)
+    schedule.leave(eager)
     assert schedule.next_due() == 1001.0
     assert schedule.take_due(1001.0) == [target]
-    schedule.again(target, 1001.0)
+    schedule.again([target], 1001.0)
     assert schedule.next_due() == 1001.0 + LATEST
 
 
-def test_a_removed_target_is_not_asked_again_even_if_it_was_being_asked() -> None:
+def test_a_target_that_nobody_waits_for_is_not_asked_again_even_if_it_was_being_asked() -> None:
     schedule = Schedule()
-    target = schedule.add(name(1), 0.0, 1.0, known=True)
+    row = join(schedule, 1, 0.0, 1.0)
     schedule.take_due(0.0)
-    schedule.remove(name(1))
-    schedule.again(target, 0.0)
+    schedule.leave(row)
+    schedule.again([row.target], 0.0)
     assert schedule.next_due() == math.inf
-    assert schedule.add(name(1), 5.0, 1.0, known=True) is not target
+    assert join(schedule, 1, 5.0).target is not row.target
     assert schedule.next_due() == 5.0
 
 
 def test_targets_that_are_due_soon_share_the_question() -> None:
     schedule = Schedule()
     for index in range(3):
-        schedule.add(name(index), 0.0, 1.0, known=True)
+        join(schedule, index, 0.0, 1.0)
     one, two, three = schedule.take_due(0.0)
     for target, now in ((one, 100.0), (two, 100.2), (three, 100.6)):
-        schedule.again(target, now)
+        schedule.again([target], now)
     assert schedule.take_due(100.9) == []
     assert schedule.take_due(101.0) == [one, two]
     assert schedule.take_due(101.6) == [three]
+
+
+def test_a_last_look_comes_before_the_deadline_however_long_the_interval() -> None:
+    schedule = Schedule()
+    target = join(schedule, 1, 0.0, deadline=1010.0).target
+    schedule.take_due(0.0)
+    target.saw(Phase.RUNNING, 1000.0)
+    schedule.again([target], 1000.0)
+    assert schedule.next_due() == 1010.0 - LAST_LOOK
+    assert target.lane(1000.0).kind == "ended"
+    assert target.lane(1010.0 - LAST_LOOK).kind == "whole"
+
+
+def test_the_deadline_of_a_later_waiter_brings_the_last_look_forward() -> None:
+    schedule = Schedule()
+    target = join(schedule, 1, 0.0).target
+    schedule.take_due(0.0)
+    schedule.again([target], 1000.0)
+    join(schedule, 1, 1001.0, deadline=1011.0)
+    assert schedule.next_due() == 1011.0 - LAST_LOOK
+
+
+def test_names_are_asked_for_in_whatever_phase_if_unknown_or_watched_or_not_seen_for_long() -> None:
+    schedule = Schedule()
+    assert join(schedule, 1, 0.0, known=False).target.lane(0.0).kind == "whole"
+    assert join(schedule, 2, 0.0, whole=True).target.lane(0.0).kind == "whole"
+    target = join(schedule, 3, 0.0).target
+    assert target.lane(VERIFY - 1).kind == "ended"
+    assert target.lane(VERIFY).kind == "whole"
+    target.saw(Phase.RUNNING, VERIFY)
+    assert target.lane(2 * VERIFY - 1).kind == "ended"
+
+
+def test_aborting_for_too_long_is_told_once() -> None:
+    target = Target(name(1), 0.0, known=True, due=0.0, looked=0.0)
+    assert not target.saw(Phase.ABORTING, 5.0)
+    assert not target.saw(Phase.ABORTING, 4.0 + ABORTING_LIMIT)
+    assert target.saw(Phase.ABORTING, 5.0 + ABORTING_LIMIT)
+    assert not target.saw(Phase.ABORTING, 9 * ABORTING_LIMIT)
 
 
 @given(st.lists(st.tuples(st.integers(0, 20), st.floats(0, 10), st.floats(FLOOR, 5)), max_size=80))
@@ -151,8 +165,33 @@ def test_nobody_is_forgotten_or_asked_much_too_late(steps: list[tuple[int, float
     for index, passed, ceiling in steps:
         now += passed
         for target in schedule.take_due(now):
-            assert target.due <= now + interval(now - target.since, target.ceiling)
-            schedule.again(target, now)
-        schedule.add(name(index), now, ceiling, known=True)
+            schedule.again([target], now)
+        join(schedule, index, now, ceiling)
         for target in schedule.targets.values():
             assert target.due <= now + max(FLOOR, interval(now - target.since, target.ceiling))
+
+
+@given(st.lists(st.tuples(st.floats(0, 100), st.booleans()), max_size=100), st.floats(0, 100))
+def test_every_deadline_comes_but_those_of_waits_that_ended_before(waits: list[tuple[float, bool]], now: float) -> None:
+    deadlines, schedule = Deadlines(), Schedule()
+    rows = [join(schedule, index, 0.0, deadline=at) for index, (at, _) in enumerate(waits)]
+    for row in rows:
+        deadlines.add(row)
+    for row, (_, ended) in zip(rows, waits, strict=True):
+        if ended:
+            schedule.leave(row)
+            deadlines.left(row)
+    waiting = sorted(at for at, ended in waits if not ended)
+    assert deadlines.next() == min(waiting, default=math.inf)
+    assert [row.deadline for row in deadlines.take(now)] == [at for at in waiting if at <= now]
+    assert deadlines.next() == min((at for at in waiting if at > now), default=math.inf)
+
+
+def test_deadlines_of_waits_that_have_ended_take_no_memory() -> None:
+    deadlines, schedule = Deadlines(), Schedule()
+    for index in range(10_000):
+        row = join(schedule, index, 0.0, deadline=1e9 + index)
+        deadlines.add(row)
+        schedule.leave(row)
+        deadlines.left(row)
+    assert len(deadlines) < 10

@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from flyteasync import FlyteRemote, FlyteWorkflowExecution
+from flyteasync.codec import encode
 from flyteasync.errors import (
     FlyteEntityNotExistException,
     FlyteError,
@@ -19,9 +20,12 @@ from flyteasync.errors import (
 )
 from flyteasync.idl import admin
 from flyteasync.server import Fault
+from flyteasync.watcher.line import POLLS_IN_FLIGHT_EACH, SINGLY
+from flyteasync.watcher.plan import VERIFY, Phase
 from tests.support.backend import Backend, remote_of
+from tests.support.book import Book
 from tests.support.loop import clock, end_at, eventually, settle
-from tests.support.wire import Call, Refusal, Relay, Wire
+from tests.support.wire import Call, Refusal, Relay, Wire, hang
 
 
 async def hold(remote: FlyteRemote, count: int) -> list[FlyteWorkflowExecution]:
@@ -38,6 +42,12 @@ async def end(*tasks: asyncio.Task[Any]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.wait(tasks)
+
+
+async def quiet(remote: FlyteRemote) -> None:
+    """Return when what has been asked has been answered: a ping overtakes no question that was sent before it."""
+    await remote.ping()
+    await settle()
 
 
 def pollers() -> list[str]:
@@ -111,7 +121,7 @@ async def test_who_waits_most_eagerly_sets_the_pace_as_long_as_he_waits(backend:
         for _ in range(seconds):
             await clock().advance(1)
             await settle()
-            await backend.remote.ping()  # overtakes no question that was sent before it
+            await quiet(backend.remote)
         return sent["GetExecution"] - before
 
     patient = spawn(execution.wait())
@@ -216,6 +226,99 @@ async def test_an_answer_that_will_not_change_ends_the_waits(backend: Backend, s
         assert caught.value.status is status
     await settle()
     assert pollers() == []
+
+
+@pytest.mark.parametrize("count", [1, 6], ids=["alone", "in a chunk"])
+async def test_a_wait_ends_when_its_execution_has_been_deleted(count: int) -> None:
+    book = Book(**{f"e{index}": Phase.RUNNING for index in range(count)})
+    async with Wire(book) as wire, remote_of(wire.endpoint) as remote:
+        executions = [await remote.execution(name).sync() for name in book.phases]
+        tasks = [spawn(execution.wait(timeout=36_000)) for execution in executions]
+        await eventually(lambda: len(wire.calls) > 2 * count)
+        await quiet(remote)
+        del book.phases["e0"]
+        await clock().advance(VERIFY + 60)
+        with pytest.raises(FlyteEntityNotExistException, match="no e0"):
+            await tasks[0]
+        await settle()
+        assert not any(task.done() for task in tasks[1:])
+        await remote.aclose()
+        await asyncio.gather(*tasks[1:], return_exceptions=True)
+
+
+async def test_names_that_are_missing_are_looked_up_several_at_a_time_but_not_all_at_once() -> None:
+    asked, most, gate = 0, 0, asyncio.Event()
+
+    async def answer(call: Call) -> bytes:
+        nonlocal asked, most
+        if call.method == "ListExecutions":
+            return encode(admin.ExecutionList())
+        asked += 1
+        most = max(most, asked)
+        await gate.wait()
+        asked -= 1
+        raise Refusal(Status.NOT_FOUND, "nowhere")
+
+    async with Wire(answer) as wire, remote_of(wire.endpoint) as remote:
+        tasks = [spawn(remote.execution(f"nowhere-{index}").wait()) for index in range(20)]
+        await eventually(lambda: asked == POLLS_IN_FLIGHT_EACH)
+        gate.set()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert {type(result) for result in results} == {FlyteEntityNotExistException}
+        assert most == POLLS_IN_FLIGHT_EACH
+        assert wire.methods.count("GetExecution") == 20
+
+
+async def test_projects_that_do_not_answer_hold_up_no_other() -> None:
+    book = Book(good=Phase.SUCCEEDED)
+
+    async def answer(call: Call) -> bytes:
+        return await (book if call.request.id.project == "flytesnacks" else hang)(call)
+
+    async with Wire(answer) as wire, remote_of(wire.endpoint) as remote:
+        stuck = [spawn(remote.execution(f"e{i}", project=f"p{i // 3}").wait()) for i in range(30)]
+        await eventually(lambda: len(wire.calls) == 30)
+        async with asyncio.timeout(5):
+            assert (await remote.execution("good").wait()).is_successful
+        await end(*stuck)
+
+
+async def test_aborting_that_does_not_end_is_warned_about_once(caplog: pytest.LogCaptureFixture) -> None:
+    book = Book(e0=Phase.ABORTING)
+    async with Wire(book) as wire, remote_of(wire.endpoint) as remote:
+        waiting = spawn(remote.execution("e0").wait())
+        for number in range(1, 61):
+            await eventually(lambda least=number: wire.methods.count("GetExecution") >= least)
+            await quiet(remote)
+            await clock().advance(40)
+        warnings = [record for record in caplog.records if "ABORTING" in record.getMessage()]
+        assert len(warnings) == 1
+        assert vars(warnings[0])["execution"] == "flytesnacks/development/e0"
+        assert not waiting.done()
+        book.phases["e0"] = Phase.ABORTED
+        await clock().advance(40)
+        assert (await waiting).closure.phase == Phase.ABORTED
+
+
+@pytest.mark.parametrize("count", [1, 6], ids=["alone", "in a chunk"])
+async def test_the_text_of_a_timeout_tells_the_phase_as_it_was_at_the_end(count: int) -> None:
+    book = Book(**{f"e{index}": Phase.UNDEFINED for index in range(count)})
+    async with Wire(book) as wire, remote_of(wire.endpoint) as remote:
+        executions = [await remote.execution(name).sync() for name in book.phases]
+        tasks = [spawn(execution.wait(timeout=100)) for execution in executions]
+        await settle(1)
+        deadline = clock().time() + 100
+        await eventually(lambda: len(wire.calls) > 2 * count)
+        await quiet(remote)
+        book.phases = dict.fromkeys(book.phases, Phase.FAILING)
+        await clock().advance(deadline - 1.4 - clock().time())
+        before = len(wire.calls)
+        await eventually(lambda: len(wire.calls) >= before + (1 if count > SINGLY else count))
+        await quiet(remote)
+        await end_at(deadline, *tasks)
+        for execution, task in zip(executions, tasks, strict=True):
+            with pytest.raises(FlyteTimeout, match=rf"{execution.id.name} did not finish within 100 s: .* FAILING"):
+                await task
 
 
 async def test_one_execution_that_may_not_be_seen_does_not_end_the_waits_for_others(

@@ -1,0 +1,132 @@
+"""Launches one entity with one set of settings, any number of times."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from ..entities import Entity, FlyteLaunchPlan, FlyteTask, FlyteWorkflow, LazyEntity, TypedInterface
+from ..executions import FlyteWorkflowExecution
+from ..idl import admin, core
+from ..watcher import Name
+from .launch_request import OnConflict, Target, check_entity, check_given, check_inputs, entity_of, target_of
+from .names import generate_name
+from .options import LaunchSettings
+
+if TYPE_CHECKING:
+    from .launch import Launching
+
+
+class Launcher:
+    """What `execute` does once and `execute_many` often."""
+
+    def __init__(
+        self,
+        remote: Launching,
+        entity: FlyteLaunchPlan | FlyteWorkflow | FlyteTask,
+        settings: LaunchSettings,
+        *,
+        project: str | None = None,
+        domain: str | None = None,
+        type_hints: dict[str, type] | None = None,
+    ) -> None:
+        self._remote = remote
+        self._entity = entity
+        self._settings = settings
+        self._type_hints = type_hints
+        self.project = project or remote.default_project or entity.id.project
+        self.domain = domain or remote.default_domain or entity.id.domain
+        self._target: Target | None = None
+
+    async def launch(self, inputs: Mapping[str, Any] | None, prefix: str | None = None) -> FlyteWorkflowExecution:
+        """Launch under a generated name."""
+        name = self._name(generate_name(prefix))
+        target, request = await self._request(inputs, name)
+        return self._execution(target, request, name, await self._remote.creation.create(request, name))
+
+    async def launch_named(
+        self, inputs: Mapping[str, Any] | None, name: str, on_conflict: OnConflict
+    ) -> FlyteWorkflowExecution:
+        """Launch under a name that may be taken."""
+        full = self._name(name)
+        target, request = await self._request(inputs, full)
+        found = await self._remote.creation.create_named(request, full, on_conflict)
+        return self._execution(target, request, full, found)
+
+    async def launch_absent(self, inputs: Mapping[str, Any], name: str) -> FlyteWorkflowExecution:
+        """Launch under a name that was not taken a moment ago."""
+        full = self._name(name)
+        target, request = await self._request(inputs, full)
+        found = await self._remote.creation.create_absent(request, full, "same")
+        return self._execution(target, request, full, found)
+
+    async def adopt(self, inputs: Mapping[str, Any], name: str, found: admin.Execution) -> FlyteWorkflowExecution:
+        """Take an execution that has the name already, if it is what would be launched."""
+        full = self._name(name)
+        target, request = await self._request(inputs, full)
+        await self._remote.creation.accept(request, full, found, "same")
+        return self._execution(target, request, full, found, closure=found.closure)
+
+    def _name(self, name: str) -> Name:
+        return Name(self.project, self.domain, name)
+
+    async def _request(
+        self, inputs: Mapping[str, Any] | None, name: Name
+    ) -> tuple[Target, admin.ExecutionCreateRequest]:
+        """What to send; everything that can be wrong with it is found out before."""
+        from ..literals.convert import convert  # a program that launches nothing does not pay for it
+
+        check_inputs(inputs)
+        literals = convert(inputs or {}, self._entity.interface.inputs, type_hints=self._type_hints).complete()
+        target = self._target
+        if target is None:
+            target = self._target = await self._find_target()
+        check_given(target, literals)
+        spec = self._settings.spec(target.id)
+        return target, admin.ExecutionCreateRequest(
+            project=name.project, domain=name.domain, name=name.name, inputs=literals, spec=spec
+        )
+
+    async def _find_target(self) -> Target:
+        """What is sent to be launched: of a workflow, the launch plan of its own name and version."""
+        entity = self._entity
+        if not isinstance(entity, FlyteWorkflow):
+            return target_of(entity)
+        identifier = core.Identifier(
+            resource_type=core.ResourceType.LAUNCH_PLAN,
+            project=entity.id.project,
+            domain=entity.id.domain,
+            name=entity.id.name,
+            version=entity.id.version,
+        )
+        plan = target_of(await self._remote.launch_plan_of(identifier))
+        return Target(plan.id, TypedInterface(plan.interface.inputs, entity.interface.outputs), plan.required)
+
+    def _execution(
+        self,
+        target: Target,
+        request: admin.ExecutionCreateRequest,
+        name: Name,
+        found: admin.Execution | None,
+        closure: admin.ExecutionClosure | None = None,
+    ) -> FlyteWorkflowExecution:
+        self._remote.count_launch(adopted=found is not None)
+        same = found is None or entity_of(found) == target.id
+        return FlyteWorkflowExecution(
+            self._type_hints,
+            self._remote,
+            id=name.identifier(),
+            spec=request.spec if found is None else found.spec,
+            closure=closure,
+            interface=target.interface if same else None,
+            existing=True,
+        )
+
+
+async def fetched(entity: Entity) -> FlyteLaunchPlan | FlyteWorkflow | FlyteTask:
+    """The entity to launch, fetched if it is a lazy one.
+
+    Raises:
+        FlyteTypeException: it cannot be launched.
+    """
+    return check_entity(await cast("LazyEntity[Any]", entity) if isinstance(entity, LazyEntity) else entity)

@@ -1,0 +1,59 @@
+"""What has been launched: finding executions by name, and what is done with them."""
+
+from __future__ import annotations
+
+from ..deadline import Duration
+from ..errors import FlyteInvalidInputException
+from ..executions import FlyteWorkflowExecution
+from ..idl import admin, core
+from .launch import Launching
+
+
+class Running(Launching):
+    """The part of FlyteRemote that deals with single executions."""
+
+    async def fetch_execution(
+        self, project: str | None = None, domain: str | None = None, name: str | None = None
+    ) -> FlyteWorkflowExecution:
+        """Read an execution; costs one GetExecution. Inputs and outputs come with its first `sync` or `wait`.
+
+        Raises:
+            FlyteEntityNotExistException: there is no such execution.
+            FlyteInvalidInputException: no name, project or domain.
+        """
+        handle = self.execution(name, project=project, domain=domain)
+        request = admin.WorkflowExecutionGetRequest(id=handle.id)
+        return FlyteWorkflowExecution.promote_from_model(await self.admin.get_execution(request), self)
+
+    def execution(
+        self, name: str | None, *, project: str | None = None, domain: str | None = None
+    ) -> FlyteWorkflowExecution:
+        """A handle of an execution by its name, without any RPC: whether it exists shows when it is synced or awaited.
+
+        Raises:
+            FlyteInvalidInputException: no name, project or domain.
+        """
+        project, domain = self._scope(project, domain)
+        if not name:
+            raise FlyteInvalidInputException("the name of an execution is needed")
+        return FlyteWorkflowExecution(
+            remote=self, id=core.WorkflowExecutionIdentifier(project=project, domain=domain, name=name)
+        )
+
+    async def sync(self, execution: FlyteWorkflowExecution, *, sync_nodes: bool = False) -> FlyteWorkflowExecution:
+        """Renew an execution; see `FlyteWorkflowExecution.sync`. One that was made without a remote gets this one."""
+        return await execution.attach(self).sync(sync_nodes=sync_nodes)
+
+    async def wait(
+        self,
+        execution: FlyteWorkflowExecution,
+        timeout: Duration | None = None,
+        poll_interval: Duration | None = None,
+        sync_nodes: bool = False,
+    ) -> FlyteWorkflowExecution:
+        """Wait for an execution; see `FlyteWorkflowExecution.wait`. One made without a remote gets this one."""
+        return await execution.attach(self).wait(timeout, poll_interval, sync_nodes)
+
+    async def terminate(self, execution: FlyteWorkflowExecution, cause: str) -> None:
+        """Ask for an execution to be aborted; see `FlyteWorkflowExecution.terminate`."""
+        await execution.attach(self).terminate(cause)

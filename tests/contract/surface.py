@@ -1,0 +1,29 @@
+"""What the contract tests compare: signatures as the stored surfaces of flytekit write them."""
+
+from __future__ import annotations
+
+import inspect
+
+Signature = list[list[str | None]]
+
+
+def signature_of(cls: type, member: str) -> Signature:
+    """Name, kind and default of each parameter, without those that are new here: keyword-only, with a default."""
+    signature = inspect.signature(cls if member == "__init__" else getattr(cls, member))
+    static = inspect.getattr_static(cls, member)
+    bound = member == "__init__" or isinstance(static, classmethod | staticmethod)
+    parameters = list(signature.parameters.values())[0 if bound else 1 :]
+    return [
+        [parameter.name, parameter.kind.name, None if empty(parameter) else default_text(parameter.default)]
+        for parameter in parameters
+        if empty(parameter) or parameter.kind is not parameter.KEYWORD_ONLY
+    ]
+
+
+def empty(parameter: inspect.Parameter) -> bool:
+    return parameter.default is parameter.empty
+
+
+def default_text(default: object) -> str:
+    """The default as text; what only marks that nothing was given has none of its own."""
+    return "<object>" if type(default) is object else repr(default)

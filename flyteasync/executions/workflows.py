@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
-from ..entities import EntityKey, FlyteWorkflow
+from ..entities.identifier import EntityKey
 from ..errors import FlyteDecodeError
 from ..idl import admin, core
 from ..idl.services import AdminService
+
+if TYPE_CHECKING:
+    from ..entities import FlyteWorkflow
 
 WORKFLOWS_KEPT = 32
 """Workflows that a connection remembers; the compiled form of a large one takes megabytes."""
@@ -51,6 +55,8 @@ class WorkflowCache:
 
 
 async def _read(service: AdminService, identifier: core.Identifier) -> FlyteWorkflow:
+    from ..entities import FlyteWorkflow
+
     reply = await service.get_workflow(admin.ObjectGetRequest(id=identifier))
     compiled = reply.closure.compiled_workflow if reply.closure is not None else None
     if compiled is None or compiled.primary is None:

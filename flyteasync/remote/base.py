@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from ..config import Config
 from ..errors import FlyteInvalidInputException
-from ..executions import WorkflowCache
 from ..idl.services import AdminService
 from ..literals import Access, Store
 from ..rpc import CallOptions, RpcCaller
 from ..watcher import Name, Watcher
 from .connection import Connection, Connector
 from .console import execution_url
+
+if TYPE_CHECKING:
+    from ..executions import WorkflowCache
 
 
 class Values:

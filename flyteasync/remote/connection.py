@@ -8,16 +8,20 @@ import weakref
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ..deadline import Duration, seconds
-from ..entities import EntityKey, FlyteLaunchPlan
+from ..entities.identifier import EntityKey
 from ..errors import FlyteRemoteClosed, FlyteWrongLoop
-from ..executions import WorkflowCache
+from ..executions.workflows import WorkflowCache
 from ..idl import core
 from ..rpc import CallLimiter, CallOptions, CallStats, Instrumentation, RetryBudget, RpcCaller, TokenSource
 from ..transport import Transport
 from ..watcher import Watcher
 from .flight import SingleFlight
+
+if TYPE_CHECKING:
+    from ..entities import FlyteLaunchPlan
 
 TransportFactory = Callable[[], Transport]
 """Makes the transport; called inside the loop that will use it."""

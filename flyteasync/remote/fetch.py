@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
-from ..entities import EntityKey, FlyteLaunchPlan, FlyteTask, FlyteWorkflow
+from ..entities.identifier import EntityKey
 from ..errors import FlyteEntityNotExistException, FlyteInvalidInputException, FlyteSystemException
 from ..idl import admin, core
 from .base import RemoteBase
+
+if TYPE_CHECKING:
+    from ..entities import FlyteLaunchPlan, FlyteTask, FlyteWorkflow
 
 _NEWEST_FIRST = admin.Sort(key="created_at", direction=admin.SortDirection.DESCENDING)
 
@@ -41,6 +45,8 @@ class Fetching(RemoteBase):
         compiled = task.closure.compiled_task if task.closure is not None else None
         if compiled is None or compiled.template is None:
             raise FlyteSystemException(f"the server shows task {wanted.name} without its template")
+        from ..entities import FlyteTask
+
         return FlyteTask.promote_from_model(compiled.template)
 
     async def fetch_workflow(
@@ -59,6 +65,8 @@ class Fetching(RemoteBase):
         compiled = workflow.closure.compiled_workflow if workflow.closure is not None else None
         if compiled is None or compiled.primary is None:
             raise FlyteSystemException(f"the server shows workflow {wanted.name} without its compiled form")
+        from ..entities import FlyteWorkflow
+
         return FlyteWorkflow.promote_from_closure(compiled)
 
     async def fetch_launch_plan(
@@ -88,6 +96,8 @@ class Fetching(RemoteBase):
         model = await self.admin.get_launch_plan(admin.ObjectGetRequest(id=wanted))
         if model.spec is None:
             raise FlyteSystemException(f"the server shows launch plan {wanted.name} without its spec")
+        from ..entities import FlyteLaunchPlan
+
         plan = FlyteLaunchPlan.promote_from_model(model.id or wanted, model.spec, closure=model.closure)
         self._connection.plans.put(plan)
         return plan

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..deadline import Deadline
-from ..entities import Entity
 from ..errors import FlyteEntityAlreadyExistsException, FlyteInvalidInputException
-from ..executions import FlyteWorkflowExecution
-from ..executions.again import repeats
-from ..executions.context import AgainRequest
-from ..watcher import Name
-from .creation import Creation
 from .fetch import Fetching
-from .launch_request import OnConflict, check_inputs, check_on_conflict
-from .launcher import Launcher, fetched
 from .names import check_name, generate_name
-from .options import OptionsLike, settings_of
+
+if TYPE_CHECKING:
+    from ..entities import Entity
+    from ..executions import FlyteWorkflowExecution
+    from ..executions.context import AgainRequest
+    from ..watcher import Name
+    from .creation import Creation
+    from .launch_request import OnConflict
+    from .options import OptionsLike
 
 
 class Launching(Fetching):
@@ -81,6 +81,11 @@ class Launching(Fetching):
             FlyteEntityAlreadyExistsException: the name is taken, by something else or with on_conflict="raise".
             FlyteConcurrencyLimitReached: the launch plan allows no further execution now.
         """
+        # A program that launches nothing does not pay for what launching needs.
+        from .launch_request import check_inputs, check_on_conflict
+        from .launcher import Launcher, fetched
+        from .options import settings_of
+
         check_inputs(inputs)
         check_on_conflict(on_conflict)
         check_names(execution_name, execution_name_prefix)
@@ -109,6 +114,9 @@ class Launching(Fetching):
             request: which one, and how; its name is filled in.
             execution_name: the name of the new one; generated if not given.
         """
+        from ..executions.again import repeats
+        from ..watcher import Name
+
         source = Name.of(request.id)
         name = source._replace(name=generate_name() if execution_name is None else check_name(execution_name))
         request.name = name.name
@@ -126,6 +134,8 @@ class Launching(Fetching):
     @property
     def creation(self) -> Creation:
         """What creates executions, with this remote's options."""
+        from .creation import Creation
+
         return Creation(self._caller)
 
     def count_launch(self, *, adopted: bool) -> None:

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 
 from ..deadline import Deadline, Duration, seconds, within
-from ..entities import Entity, LazyEntity
 from ..errors import FlyteInvalidInputException, FlyteTimeout, FlyteTypeException
-from ..executions import FlyteWorkflowExecution
-from .completions import Completions, Outcome
-from .items import Inputs, check_names_given
 from .launch import check_names
-from .launch_request import check_entity
-from .launcher import Launcher, fetched
 from .names import generate_name
-from .options import OptionsLike, settings_of
 from .running import Running
-from .runs import LAUNCHES_PER_SECOND, Runs, RunSettings
+
+if TYPE_CHECKING:
+    from ..entities import Entity
+    from ..executions import FlyteWorkflowExecution
+    from .completions import Outcome
+    from .items import Inputs
+    from .launcher import Launcher
+    from .options import OptionsLike
+    from .runs import Runs
+
+LAUNCHES_PER_SECOND = 80.0
+"""Launches a second unless told otherwise; flyteadmin hands at most 100 a second to Kubernetes, and queues the rest."""
 
 
 class Many(Running):
@@ -56,6 +60,8 @@ class Many(Running):
     async def _completed(
         self, everything: list[FlyteWorkflowExecution], limit: float | None, ceiling: float | None
     ) -> AsyncGenerator[Outcome]:
+        from .completions import Completions  # a program that waits for none does not pay for it
+
         deadline = Deadline.after(limit)
         queue = Completions(self.watcher, ceiling=ceiling, deadline=deadline)
         try:
@@ -164,6 +170,12 @@ class Many(Running):
             FlyteInvalidInputException: a number that is not positive, a name that is not valid or there twice.
             FlyteTypeException: inputs that cannot be iterated over, or an entity that cannot be launched.
         """
+        # A program that launches one does not pay for what launching many needs.
+        from .items import check_names_given
+        from .launcher import Launcher, fetched
+        from .options import settings_of
+        from .runs import Runs, RunSettings
+
         _check_inputs(entity, inputs)
         check_names(names, execution_name_prefix)
         if execution_name_prefix is not None:
@@ -222,6 +234,8 @@ def _choice(what: str, value: str, *known: str) -> str:
 
 
 def _executions(executions: Iterable[FlyteWorkflowExecution]) -> list[FlyteWorkflowExecution]:
+    from ..executions import FlyteWorkflowExecution
+
     if not isinstance(executions, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise FlyteTypeException(f"executions must be an iterable of executions, got {type(executions).__name__}")
     everything = list(executions)
@@ -232,6 +246,9 @@ def _executions(executions: Iterable[FlyteWorkflowExecution]) -> list[FlyteWorkf
 
 
 def _check_inputs(entity: Any, inputs: Any) -> None:
+    from ..entities import LazyEntity
+    from .launch_request import check_entity
+
     if not isinstance(entity, LazyEntity):
         check_entity(entity)
     # A mapping or a text can be iterated over, too, and was meant to be one input.

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..deadline import Duration
 from ..errors import FlyteInvalidInputException
-from ..executions import FlyteWorkflowExecution
 from ..idl import admin, core
 from .launch import Launching
+
+if TYPE_CHECKING:
+    from ..executions import FlyteWorkflowExecution
 
 
 class Running(Launching):
@@ -21,6 +25,8 @@ class Running(Launching):
             FlyteEntityNotExistException: there is no such execution.
             FlyteInvalidInputException: no name, project or domain.
         """
+        from ..executions import FlyteWorkflowExecution
+
         handle = self.execution(name, project=project, domain=domain)
         request = admin.WorkflowExecutionGetRequest(id=handle.id)
         return FlyteWorkflowExecution.promote_from_model(await self.admin.get_execution(request), self)
@@ -33,6 +39,8 @@ class Running(Launching):
         Raises:
             FlyteInvalidInputException: no name, project or domain.
         """
+        from ..executions import FlyteWorkflowExecution  # a program that looks at none does not pay for them
+
         project, domain = self._scope(project, domain)
         if not name:
             raise FlyteInvalidInputException("the name of an execution is needed")

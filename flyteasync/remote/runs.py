@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("flyteasync.launch")
 
-LAUNCHES_PER_SECOND = 80.0
-"""Launches a second unless told otherwise; flyteadmin hands at most 100 a second to Kubernetes, and queues the rest."""
-
 TERMINATING = 32
 """Executions that are terminated at the same time when a block is left."""
 

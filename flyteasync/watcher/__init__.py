@@ -1,9 +1,23 @@
 """One poller per connection that serves every wait."""
 
-from .events import Event, ExecutionEvent, NodeEvent, Position
+from typing import TYPE_CHECKING
+
+from ..on_demand import on_demand
 from .plan import TERMINAL_PHASES, Name
-from .watch import Watch, Watched
 from .watcher import Wait, Watcher
+
+if TYPE_CHECKING:
+    from .events import Event, ExecutionEvent, NodeEvent, Position
+    from .watch import Watch, Watched
+
+_HOMES = {
+    "Event": "events",
+    "ExecutionEvent": "events",
+    "NodeEvent": "events",
+    "Position": "events",
+    "Watch": "watch",
+    "Watched": "watch",
+}
 
 __all__ = [
     "TERMINAL_PHASES",
@@ -17,3 +31,5 @@ __all__ = [
     "Watched",
     "Watcher",
 ]
+
+__getattr__, __dir__ = on_demand(__name__, _HOMES)

@@ -104,7 +104,7 @@ class Message(betterproto2.Message):
         plan = plan_of(type(self))
         if values or not named.keys() <= plan.fields.keys():
             named = arguments(plan, type(self), values, named)
-        self.__dict__.update(named)
+        vars(self).update(named)
         self._raw = None
         self._depth = 0
 

@@ -98,6 +98,8 @@ class Many(Running):
         self,
         entity: Entity,
         inputs: Inputs,
+        project: str | None = None,
+        domain: str | None = None,
         *,
         names: Iterable[str] | Callable[[Mapping[str, Any]], str] | None = None,
         execution_name_prefix: str | None = None,
@@ -135,6 +137,8 @@ class Many(Running):
         Args:
             entity: what to launch.
             inputs: the inputs of each execution: a mapping each, of an iterable or async iterable.
+            project: where to run; the remote's default, else the entity's own if not given.
+            domain: where to run; the remote's default, else the entity's own if not given.
             names: a name for each execution, or a function that makes it of the inputs (see `execution_name`). Names
                 make a repeated call go on where the last one ended: an execution that exists is not launched again,
                 and must have the same entity and inputs. The names themselves are kept in memory.
@@ -187,7 +191,8 @@ class Many(Running):
         named = None if names is None else check_names_given(names, inputs)
 
         async def launcher() -> Launcher:
-            return Launcher(self, await fetched(entity), launch, type_hints=type_hints)
+            entity_to_launch = await fetched(entity)
+            return Launcher(self, entity_to_launch, launch, project=project, domain=domain, type_hints=type_hints)
 
         return Runs(self, launcher, inputs, named, settings)
 

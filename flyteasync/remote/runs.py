@@ -97,6 +97,7 @@ class Runs:
         self._driver: asyncio.Task[None] | None = None
         self._reading: anyio.CancelScope | None = None
         self._stopped = asyncio.Event()
+        self._accounting = False
         self._deadline = NEVER
 
     def stop(self) -> None:
@@ -125,11 +126,16 @@ class Runs:
         """
         queue, driver = self._entered()
         self.stop()
+        await self._land(driver)
+        return queue.leave()
+
+    async def _land(self, driver: asyncio.Task[None]) -> None:
+        """Have the driver end soon after a stop, with an outcome for all that it has not launched."""
         await asyncio.wait([driver], timeout=LAUNCH_LIMIT)
         if not driver.done():
+            self._accounting = True
             driver.cancel()
             await asyncio.wait([driver])
-        return queue.leave()
 
     async def __aenter__(self) -> Self:
         if self._driver is not None:
@@ -171,6 +177,7 @@ class Runs:
             self.stop()
             queue.expire(f"{self._settings.timeout:g} s")
             self._deadline = NEVER
+            await self._land(driver)
             outcome = await queue.take()
         if outcome is None:
             if not driver.cancelled():
@@ -206,9 +213,23 @@ class Runs:
         async with aclosing(items_of(self._inputs, self._names)) as batches:
             while batch := await self._read(batches):
                 driver.expect(batch)
-                for item in batch:
-                    driver.taken += 1
-                    await self._begin(item, driver, group)
+                try:
+                    for item in batch:
+                        await self._begin(item, driver, group)
+                        driver.taken += 1
+                except asyncio.CancelledError:
+                    if self._accounting:
+                        self._account_for_rest(batch, driver)
+                    raise
+
+    def _account_for_rest(self, batch: list[Item], driver: _Driver) -> None:
+        """Tell that nothing was launched of a batch whose launching was cut off, and of the sequence that it is of."""
+        end = len(self._inputs) if isinstance(self._inputs, Sequence) else batch[-1].index + 1
+        for index in range(driver.taken, end):
+            name = None if self._names is None or callable(self._names) else self._names[index]
+            known = batch[index - batch[0].index] if index <= batch[-1].index else Item(index, {}, name)
+            driver.queue.put(_not_launched(known))
+        driver.taken = end
 
     async def _read(self, batches: AsyncIterator[list[Item]]) -> list[Item]:
         """The next items; none after the last, and none of inputs that are not a sequence after a stop.

@@ -17,6 +17,7 @@ from flyteasync.remote.completions import Outcome
 from flyteasync.server import Fault
 from flyteasync.server.relay import Outage, Relay, RelayMode
 from tests.support.backend import Backend, register, remote_of, single
+from tests.support.loop import eventually
 
 Phase = core.WorkflowExecutionPhase
 
@@ -206,3 +207,14 @@ async def test_an_outage_in_the_middle_is_waited_out(
         began = loop.time()
         await launched_exactly_once(backend, remote, count, rate=200)
         assert loop.time() - began > seconds
+
+
+@pytest.mark.parametrize("count", [200, pytest.param(1000, marks=[pytest.mark.long, pytest.mark.timeout(120)])])
+async def test_restarts_of_the_server_cost_no_execution_and_make_none_twice(backend: Backend, count: int) -> None:
+    async with remote_of(backend.server.endpoint, options=CallOptions()) as remote:
+        launching = asyncio.ensure_future(launched_exactly_once(backend, remote, count, rate=200))
+        for part in (1, 2, 3):
+            await eventually(lambda least=count * part // 4: backend.calls("CreateExecution") >= least, limit=60)
+            await backend.server.restart(downtime=0.2)
+        await launching
+    assert backend.server.stats.restarts == 3

@@ -343,6 +343,46 @@ async def test_halting_waits_for_a_server_that_hangs_for_five_seconds(backend: B
     assert isinstance(outcomes[2], FlyteNotLaunched)
 
 
+@pytest.mark.parametrize("lazy", [False, True], ids=["sequence", "iterable"])
+async def test_halting_does_not_wait_for_a_look_up_that_hangs(backend: Backend, lazy: bool) -> None:
+    plan = await backend.remote.fetch_launch_plan(name="hold")
+    backend.misbehave(Fault(method="ListExecutions", kind="hang"))
+    inputs = [{"name": str(index)} for index in range(300)]
+    names = [f"run-{index}" for index in range(300)]
+    given: Any = iter(inputs) if lazy else inputs
+    async with backend.remote.execute_many(plan, given, names=names, **SETTINGS) as runs:
+        await eventually(lambda: backend.server.stats.in_flight)
+        halting = asyncio.ensure_future(runs.halt())
+        await settle()
+        await clock().advance(5.1)
+        assert await halting == []
+        outcomes = {run.index: run async for run in runs}
+    assert sorted(outcomes) == list(range(200 if lazy else 300))
+    assert all(isinstance(run.error, FlyteNotLaunched) for run in outcomes.values())
+    assert [outcomes[index].name for index in sorted(outcomes)] == names[: len(outcomes)]
+    assert backend.calls("CreateExecution") == 0
+
+
+async def test_a_timeout_is_kept_though_launches_hang(backend: Backend) -> None:
+    plan = await backend.remote.fetch_launch_plan(name="hold")
+    backend.misbehave(Fault(method="CreateExecution", kind="hang"))
+    view = backend.remote.with_options(timeout=None, attempt_timeout=10_000)
+    async with view.execute_many(plan, [{"name": "x"}] * 4, max_launching=2, timeout=3600, **SETTINGS) as runs:
+        await eventually(lambda: backend.server.stats.in_flight == 2)
+
+        async def take() -> list[Outcome]:
+            return [run async for run in runs]
+
+        taking = asyncio.ensure_future(take())
+        await settle()
+        await clock().advance(3601)
+        await settle()
+        await clock().advance(5.1)
+        outcomes = await taking
+    assert sorted(run.index for run in outcomes) == [0, 1, 2, 3]
+    assert all(run.error is not None for run in outcomes)
+
+
 async def test_halting_does_not_wait_for_inputs_that_do_not_come(backend: Backend) -> None:
     plan = await backend.remote.fetch_launch_plan(name="hold")
     closed: list[bool] = []
@@ -376,6 +416,17 @@ async def test_generated_names_begin_with_the_prefix(backend: Backend) -> None:
     runs = await collect(backend.remote.execute_many(plan, [{}] * 3, execution_name_prefix="nightly", **SETTINGS))
     assert all(run.name.startswith("nightly-a") for run in runs)
     assert len({run.name for run in runs}) == 3
+
+
+async def test_project_and_domain_may_be_others_than_the_remotes(backend: Backend) -> None:
+    plan = await backend.remote.fetch_launch_plan(name="nothing")
+    for _ in range(2):
+        runs = await collect(
+            backend.remote.execute_many(plan, [{}] * 2, "flytesnacks", "staging", names=["one", "two"], **SETTINGS)
+        )
+        assert [run.execution.id.domain for run in runs if run.execution is not None] == ["staging"] * 2
+    assert backend.calls("CreateExecution") == 2
+    assert await backend.executions() == []
 
 
 async def test_a_lazy_entity_is_fetched_when_the_block_is_entered(backend: Backend) -> None:

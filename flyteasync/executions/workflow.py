@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import math
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -22,18 +21,16 @@ from ..errors import (
     FlyteExecutionFailed,
     FlyteInvalidInputException,
     FlytePreconditionFailed,
-    FlyteTimeout,
-    FlyteUsageError,
 )
 from ..idl import admin, core
 from ..interop import MessageLike, message_of, optional_message_of
 from ..watcher import Event, Name, Position, Watch, Watched
 from .again import recover_request, relaunch_request, spec_of_repetition
-from .base import cut_short, phase_name
+from .base import phase_name
 from .context import AgainRequest, Context
 from .node import FlyteNodeExecution
-from .snapshot import Snapshot, merge
-from .state import WorkflowExecutionState
+from .renewal import Renewed
+from .snapshot import Snapshot
 
 if TYPE_CHECKING:
     from ..literals import LiteralsResolver
@@ -44,7 +41,7 @@ TERMINATE_LIMIT = 5.0
 """Seconds that a cancelled task spends on having its execution aborted."""
 
 
-class FlyteWorkflowExecution(WorkflowExecutionState):
+class FlyteWorkflowExecution(Renewed):
     """An execution of a workflow, a launch plan or a single task.
 
     Properties show the last snapshot and never do I/O; `sync` and `wait` renew it and return the same object.
@@ -121,12 +118,6 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
     def to_flyte_idl(self) -> admin.Execution:
         """The last message."""
         return self.snapshot.execution
-
-    @property
-    @override
-    def snapshot(self) -> Snapshot:
-        """All that the properties show, at one moment."""
-        return self._state
 
     @property
     @override
@@ -380,93 +371,7 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
         await self._seen_once()
         return await NodeFinder(self._context, self._launched).find(self.snapshot, path)
 
-    async def _seen_once(self) -> None:
-        """Ask which workflow runs, if the server has not told yet."""
-        if self.closure.workflow_id is None:
-            new = Snapshot(await self._get(), self.snapshot.data, ordinal=next(self._ordinals))
-            self._state = merge(self.snapshot, new)
-
-    @property
-    def _context(self) -> Context:
-        if self._remote is None:
-            raise FlyteUsageError(
-                f"execution {self._name} was made without a remote: give it one, or use `remote.sync(execution)`"
-            )
-        return self._remote
-
-    async def _get(self) -> admin.Execution:
-        return await self._context.admin.get_execution(admin.WorkflowExecutionGetRequest(id=self._name.identifier()))
-
-    async def _look_once(self) -> admin.Execution:
-        snapshot = Snapshot(await self._get())
-        if not snapshot.done:
-            raise FlyteTimeout(
-                f"execution {self._name} is not finished: its phase is {snapshot.phase.name}",
-                identifier=str(self._name),
-            )
-        return snapshot.execution
-
-    def _finished(self, deadline: Deadline, ceiling: float | None) -> Awaitable[admin.Execution]:
-        # No coroutine of its own: of those that wait, there may be many.
-        return self._context.watcher.wait(self._name, deadline=deadline, ceiling=ceiling, known=self.snapshot.existing)
-
-    async def _load_in_time(
-        self, execution: admin.Execution, ordinal: int, deadline: Deadline, limit: float | None, *, nodes: bool
-    ) -> None:
-        """Absorb a finished execution before the deadline."""
-        scope = asyncio.timeout_at(None if deadline.at == math.inf else deadline.at)
-        try:
-            async with scope:
-                await self._finish(execution, ordinal, nodes=nodes)
-        except TimeoutError:
-            if not scope.expired():
-                raise
-            raise FlyteTimeout(
-                f"execution {self._name} has finished, but what it left was not loaded within {limit:g} s",
-                identifier=str(self._name),
-            ) from None
-
-    async def _show(self, execution: admin.Execution) -> admin.Execution:
-        """Show a state that the watcher saw, with the whole error if that can be had."""
-        try:
-            await self.finish(execution, values=False)
-        except FlyteError as error:
-            if not error.retryable:
-                raise
-            logger.info("the whole error of execution %s could not be loaded: %s", self._name, error)
-            self._state = merge(self.snapshot, Snapshot(execution, self.snapshot.data, ordinal=next(self._ordinals)))
-        return self.snapshot.execution
-
-    async def _finish(
-        self, execution: admin.Execution, ordinal: int, *, values: bool = True, nodes: bool = False
-    ) -> None:
-        """Absorb a finished execution, with the whole text of its error; its end is shown even if that fails."""
-        new = Snapshot(execution, self.snapshot.data, ordinal=ordinal)
-        try:
-            if cut_short(new.closure.error):
-                whole = await self._get()
-                new = replace(new, execution=whole) if Snapshot(whole).done else new
-            if values:
-                await self._absorb(new.execution, ordinal, nodes=nodes)
-        finally:
-            self._state = merge(self.snapshot, new)
-
-    async def _absorb(self, execution: admin.Execution, ordinal: int, *, nodes: bool) -> None:
-        """Load what an execution's message refers to, and show all of it at once; if that fails, the message."""
-        from .sync import TreeReader, load_values  # a program that only launches does not pay for it
-
-        known = self.snapshot
-        new = Snapshot(execution, known.data, ordinal=ordinal)
-        try:
-            if nodes:
-                reader = TreeReader(self._context, self._launched)
-                new = await reader.read(new, known, self._interface, self._type_hints)
-                new = replace(new, nodes_ordinal=ordinal)
-            elif not new.loaded:
-                new = replace(new, data=await load_values(self._context, new, self._interface, self._type_hints))
-        finally:
-            self._state = merge(self.snapshot, new)
-
+    @override
     def _launched(self, snapshot: Snapshot) -> FlyteWorkflowExecution:
         """An execution that a node of this one launched."""
         model = snapshot.execution

@@ -35,7 +35,7 @@ class NodeFinder(TreeReader):
         Raises:
             FlyteEntityNotExistException: there is no such node, or it has not begun.
         """
-        root = ExecutionDraft(snapshot, snapshot, 0, snapshot.data)
+        root = ExecutionDraft.of(snapshot, snapshot, 0)
         root.workflow = await self._workflow_of(root)
         self._visited.add((root.name, ""))
         level = root.level
@@ -43,7 +43,6 @@ class NodeFinder(TreeReader):
             level = await self._inside(await self._search(level, wanted))
         draft = await self._search(level, path[-1])
         name = unique_id(draft.model)
-        level.nodes[name] = draft
         await self._guarded(draft, self._node)
         await self._workers.run()
         return finish_all({name: level.nodes[name]}, self._make)[name]
@@ -53,13 +52,14 @@ class NodeFinder(TreeReader):
         self._wanted, self._seen, self._found = wanted, {}, None
         await self._level(level)
         self._wanted = None
-        if self._found is None:
+        draft = None if self._found is None else level.admit(self._found)
+        if draft is None:
             where = f"node {level.parent} of execution {level.execution}" if level.parent else str(level.execution)
             raise FlyteEntityNotExistException(
                 f"{where} has no node {wanted}, or it has not begun; it has {', '.join(self._seen) or 'none'}",
                 identifier=str(level.execution),
             )
-        return NodeDraft(self._found, level, level.known.get(unique_id(self._found)))
+        return draft
 
     @override
     def _admit(self, level: Level, model: admin.NodeExecution) -> None:
@@ -73,15 +73,14 @@ class NodeFinder(TreeReader):
     async def _inside(self, draft: NodeDraft) -> Level:
         """The level below a node; the top of the execution that it launched, if it did."""
         await self._describe(draft)
+        draft.take_over()
         plan = plan_node(draft.model, draft.definition, draft.known)
         if plan.launched is None:
             if plan.generated:
                 await self._values(draft, plan)
-            elif draft.known is not None:
-                draft.workflow = draft.known.below.workflow
             return draft.below
         model = await self._admin.get_execution(admin.WorkflowExecutionGetRequest(id=plan.launched))
         shown = Snapshot(model, existing=True)
-        child = ExecutionDraft(shown, shown, draft.level.depth, shown.data)
+        child = ExecutionDraft.of(shown, shown, draft.level.depth)
         child.workflow = await self._workflow_of(child)
         return child.level

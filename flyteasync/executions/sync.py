@@ -112,14 +112,15 @@ class TreeReader:
         Raises:
             FlyteError: the execution itself could not be read, or the server could not be reached.
         """
-        root = ExecutionDraft(snapshot, known, 0, snapshot.data)
+        root = ExecutionDraft.of(snapshot, known, 0)
         root.workflow = await self._workflow_of(root)
         if not root.data.is_whole(succeeded=snapshot.phase is Phase.SUCCEEDED):
             interface = interface or (None if root.workflow is None else root.workflow.interface)
             root.data = await load_values(self._context, snapshot, interface, hints, self._loader)
         self._loader.remember(_outputs_uri(snapshot), root.data.outputs)
         self._visited.add((root.name, ""))
-        self._read_nodes_of(root)
+        if not known.nodes_final:
+            self._workers.add(partial(self._level, root.level))
         await self._workers.run()
         return root.finish(self._make)
 
@@ -143,30 +144,21 @@ class TreeReader:
             )
             return None
 
-    def _read_nodes_of(self, draft: ExecutionDraft) -> None:
-        if draft.known.nodes_final:
-            draft.nodes.update(draft.known.nodes)
-        else:
-            self._workers.add(partial(self._level, draft.level))
-
     async def _launched(self, draft: NodeDraft, identifier: core.WorkflowExecutionIdentifier) -> None:
         """Read the execution that a node launched."""
-        known = Snapshot(admin.Execution(id=identifier))
-        if draft.known is not None and draft.known.below.executions:
-            known = draft.known.below.executions[0].snapshot
-        child = draft.launched = ExecutionDraft(known, known, draft.level.depth, known.data)
+        child = draft.launch(identifier)
         if (child.name, "") in self._visited:
             logger.warning("%s launched %s, which is in the tree already", _text(draft), child.name)
             return
         self._visited.add((child.name, ""))
-        if not known.done:
+        if not child.known.done:
             model = await self._admin.get_execution(admin.WorkflowExecutionGetRequest(id=identifier))
-            shown = replace(known, execution=model, existing=True)
+            shown = replace(child.known, execution=model, existing=True)
             logger.debug("%s launched %s, which is %s", _text(draft), child.name, shown.phase.name)
             child.snapshot = shown
         child.workflow = await self._workflow_of(child)
-        if self._may_descend(draft):
-            self._read_nodes_of(child)
+        if not child.known.nodes_final and self._may_descend(draft):
+            self._workers.add(partial(self._guarded, draft, lambda _: self._level(child.level)))
         if not child.data.is_whole(succeeded=child.snapshot.phase is Phase.SUCCEEDED):
             interface = None if child.workflow is None else child.workflow.interface
             child.data = await load_values(self._context, child.snapshot, interface, None, self._loader)
@@ -193,14 +185,13 @@ class TreeReader:
                 return
 
     def _admit(self, level: Level, model: admin.NodeExecution) -> None:
-        """Have a node read, unless it was met before: pages may overlap."""
+        """Have a node read."""
         try:
-            name = unique_id(model)
+            draft = level.admit(model)
         except FlyteDecodeError as error:
             logger.warning("a node of execution %s has no readable id: %s", level.execution, error)
             return
-        if name not in level.nodes:
-            draft = level.nodes[name] = NodeDraft(model, level, level.known.get(name))
+        if draft is not None:
             self._workers.add(partial(self._guarded, draft, self._node))
 
     async def _node(self, draft: NodeDraft) -> None:
@@ -209,10 +200,9 @@ class TreeReader:
         if draft.known is not None and is_settled(draft.model, draft.known):
             draft.level.nodes[unique_id(draft.model)] = draft.known
             return
+        draft.take_over()
+        self._loader.remember(draft.model.input_uri, draft.data.inputs)
         plan = plan_node(draft.model, draft.definition, draft.known)
-        if draft.known is not None:
-            draft.data = replace(draft.known.data, unreadable=None, unreadable_inputs=None)
-            draft.workflow = draft.known.below.workflow
         if plan.kind is Kind.UNKNOWN and draft.level.scope.is_known:
             self._wonder(draft)
         if plan.error:
@@ -291,7 +281,6 @@ class TreeReader:
 
     async def _tasks(self, draft: NodeDraft, plan: NodePlan) -> None:
         """Read all attempts of a node's task."""
-        known = {} if draft.known is None else {task.id.retry_attempt: task for task in draft.known.task_executions}
         token, tokens = "", {""}
         while True:
             request = admin.TaskExecutionListRequest(
@@ -299,32 +288,29 @@ class TreeReader:
             )
             answer = await self._admin.list_task_executions(request)
             for model in answer.task_executions:
-                await self._guarded(draft, partial(self._task, model=model, plan=plan, known=known))
+                await self._guarded(draft, partial(self._task, model=model, plan=plan))
             token = next_token(answer.token, tokens)
             if not token:
                 return
 
-    async def _task(
-        self, draft: NodeDraft, model: admin.TaskExecution, plan: NodePlan, known: Mapping[int, FlyteTaskExecution]
-    ) -> None:
+    async def _task(self, draft: NodeDraft, model: admin.TaskExecution, plan: NodePlan) -> None:
         """Read an attempt with its values, which mostly are its node's."""
         identifier = model.id or core.TaskExecutionIdentifier()
-        before = known.get(identifier.retry_attempt)
-        if before is not None and is_task_settled(model, before):
-            draft.tasks.append(before)
+        known = draft.tasks.get(identifier.retry_attempt)
+        if known is not None and is_task_settled(model, known):
             return
         task = draft.level.scope.task(identifier.task_id)
         interface = draft.interface if task is None or plan.kind is Kind.ARRAY else task.interface
-        expected = expected_of_task(model, interface)
-        data = self._loader.recall(expected)
+        expected, before = expected_of_task(model, interface), Data() if known is None else known.data
+        data = before if before.is_whole(succeeded=expected.succeeded) else self._loader.recall(expected)
         try:
             if data is None:
                 answer = await self._admin.get_task_execution_data(admin.TaskExecutionGetDataRequest(id=model.id))
                 data = await self._loader.load(answer, expected)
         except FlyteError as error:
-            draft.tasks.append(FlyteTaskExecution(model, _with_reason(Data(), error), task))
+            draft.tasks[identifier.retry_attempt] = FlyteTaskExecution(model, _with_reason(before, error), task)
             raise
-        draft.tasks.append(FlyteTaskExecution(model, data, task))
+        draft.tasks[identifier.retry_attempt] = FlyteTaskExecution(model, data, task)
 
 
 def _outputs_uri(snapshot: Snapshot) -> str:

@@ -136,7 +136,7 @@ class FlyteRemote(Many):
         if token is not UNSET:
             options = replace(options, token=token)
         view = object.__new__(type(self))
-        view.__dict__.update(self.__dict__)
+        vars(view).update(vars(self))
         view._options = options
         return view
 

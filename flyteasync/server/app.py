@@ -237,7 +237,7 @@ class Server:
             fault = self.faults.draw(name)
             if fault is not None:
                 self.stats.hits[name] += 1
-                logger.info("%s is hit by a fault: %s", name, fault.kind)
+                logger.debug("%s is hit by a fault: %s", name, fault.kind)
             reply = self._answer(path, payload) if fault is None else await self._misbehave(fault, path, payload)
             status = Status.OK
             self.stats.bytes_out += len(reply)

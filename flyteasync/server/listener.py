@@ -61,9 +61,9 @@ class Listener:
         except RuntimeError:
             reason = refusal(host, port)
             raise FlyteSystemUnavailableException(f"cannot listen on {host}:{port}: {reason}") from None
-        await server.start()
         self._server = server
         self._address = host, port
+        await server.start()
         return f"{host}:{port}"
 
     async def restart(self, grace: float, downtime: float) -> None:

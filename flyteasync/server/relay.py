@@ -6,6 +6,7 @@ gRPC's server cannot lose one connection, or hold its bytes back; whoever stands
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import struct
 import sys
@@ -227,7 +228,7 @@ class Relay:
         if self._server is None:
             return
         self._server.close()
-        self.kill()
+        self.set_mode("down")  # which refuses what the loop has accepted and not yet told of
         if self._ending:
             await asyncio.wait(self._ending)
         await self._server.wait_closed()
@@ -309,8 +310,7 @@ class Relay:
 
 def _reset(writer: asyncio.StreamWriter) -> None:
     """End a connection as a crash does: the other side sees a reset, not an end. One that has ended stays as it is."""
-    if writer.transport.is_closing():
-        return
     connection: socket.socket = writer.get_extra_info("socket")
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+    with contextlib.suppress(OSError):  # it has ended
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
     writer.transport.abort()

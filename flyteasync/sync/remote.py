@@ -162,7 +162,7 @@ class FlyteRemote:
     def with_options(self, **options: Any) -> Self:
         """A view of this remote whose calls have other options; see `flyteasync.FlyteRemote.with_options`."""
         view = object.__new__(type(self))
-        view.__dict__.update(self.__dict__)
+        vars(view).update(vars(self))
         view._aio = self._aio.with_options(**options)
         return view
 

@@ -130,7 +130,8 @@ class Environment(Controls):
                 defaults.
         """
         remote = FlyteRemote(self._config, **(self._defaults | options))
-        self._remotes.append(remote)
+        # An environment may live as long as a whole suite.
+        self._remotes = [*(each for each in self._remotes if each.health), remote]
         return remote
 
     async def register(

@@ -19,7 +19,7 @@ from .nodes import NodeLog
 from .plan import LATEST, TERMINAL_PHASES, Name, interval
 from .watcher import Observation, Watcher, phase_of
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("flyteasync.watcher")
 
 
 @dataclass(frozen=True)

@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
-import re
-import types
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from flyteasync import FlyteWorkflowExecution
 from tests.support.backend import Backend
+from tests.support.pages import blocks, run
 
-PAGE = Path(__file__).parents[2] / "docs" / "launching.md"
-BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
-
-
-async def run(source: str, names: dict[str, Any]) -> None:
-    """Run a block, at whose top level there may be `await`."""
-    code = compile(source, str(PAGE), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-    function = types.FunctionType(code, names)
-    if inspect.iscoroutinefunction(function):
-        await function()
-    else:
-        function()
+BLOCKS = blocks("launching.md")
 
 
 async def test_the_examples_run(backend: Backend, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from flyteasync import FlyteRemote, FlyteWorkflowExecution, LiteralsResolver, codec
+from flyteasync import CallOptions, FlyteRemote, FlyteWorkflowExecution, LiteralsResolver, codec
 from flyteasync.codec import Message
 from flyteasync.executions import FlyteNodeExecution, FlyteTaskExecution
 from flyteasync.idl import admin, core
@@ -89,7 +89,8 @@ async def answer(call: Call) -> bytes:
 
 @pytest.fixture
 async def remote() -> AsyncGenerator[FlyteRemote]:
-    async with Wire(answer) as wire, remote_of(wire.endpoint) as made:
+    # A thousand at once take longer than one call else may, where other programs run, too.
+    async with Wire(answer) as wire, remote_of(wire.endpoint, options=CallOptions(timeout=50.0)) as made:
         yield made
 
 

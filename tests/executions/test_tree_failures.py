@@ -17,7 +17,7 @@ from flyteasync.executions.tree import MAX_DEPTH
 from flyteasync.idl import admin, core
 from tests.server.build import execution_id
 from tests.support.backend import remote_of
-from tests.support.tree import Script, attempt, launching, node, refused, where
+from tests.support.tree import WORKFLOW, NodePhase, Phase, Script, TaskPhase, attempt, launching, node, refused, where
 from tests.support.wire import Call, Refusal, Wire
 
 BROKEN = b"\x0a\x05"
@@ -157,6 +157,21 @@ async def test_a_node_whose_closure_is_broken_is_kept(caplog: pytest.LogCaptureF
     assert "node n0 of execution" in caplog.text
 
 
+async def test_phases_that_are_newer_than_this_package_are_no_end() -> None:
+    found, run = node("n0"), attempt(node("n0"))
+    assert found.closure is not None
+    assert run.closure is not None
+    found.closure.phase, run.closure.phase = NodePhase(99), TaskPhase(99)
+    first, second = await again(Script({("e1", ""): [found]}, {"n0": [run]}), lambda: None)
+    for snapshot in (first, second):
+        newer = snapshot.nodes["n0"]
+        assert not newer.is_done
+        assert newer.inputs == {"x": 7}
+        assert "99" in repr(newer)
+        assert not newer.task_executions[0].is_done
+        assert not snapshot.nodes_final
+
+
 async def test_a_node_without_a_readable_id_is_logged_and_the_others_are_there(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -231,6 +246,44 @@ async def test_nodes_below_one_that_are_gone_lose_no_more_than_themselves() -> N
     assert not first.nodes["n0"].is_loaded
     assert set(second.nodes["n0"].subworkflow_node_executions) == {"n0-0-a"}
     assert second.nodes_final
+
+
+@pytest.mark.parametrize("method", ["ListNodeExecutions", "ListTaskExecutions", "GetExecution"])
+async def test_what_an_earlier_sync_found_is_kept_where_nothing_else_can_be_read(method: str) -> None:
+    """Of nodes that run, so that all of it is asked for again."""
+    nodes = [node("n0"), node("n1", is_parent_node=True), launching("n2", "e2")]
+    for found in nodes:
+        assert found.closure is not None
+        found.closure.phase, found.closure.output_uri = NodePhase.RUNNING, None
+    levels = {("e1", ""): nodes, ("e1", "n1"): [node("n1-0-a")], ("e2", ""): [node("n0", "e2")]}
+    script = Script(levels, {"n0": [attempt(nodes[0])]})
+
+    def breakdown() -> None:
+        script.instead[method] = where(
+            lambda request: method != "ListNodeExecutions" or bool(request.unique_parent_id), script
+        )
+
+    if method == "GetExecution":
+        script.instead[method] = lambda request: admin.Execution(
+            id=request.id, closure=admin.ExecutionClosure(phase=Phase.RUNNING, workflow_id=WORKFLOW)
+        )
+    async with Wire(script) as wire, remote_of(wire.endpoint) as remote:
+        execution = await remote.execution("e1").sync(sync_nodes=True)
+        running = script.instead.get(method)
+        breakdown()
+        if running is not None:
+            broken = script.instead[method]
+            script.instead[method] = lambda request: (broken if request.id.name == "e2" else running)(request)
+        await execution.sync(sync_nodes=True)
+    task, parent, launcher = (execution.node_executions[name] for name in ("n0", "n1", "n2"))
+    assert len(task.task_executions) == 1
+    assert set(parent.subworkflow_node_executions) == {"n1-0-a"}
+    (child,) = launcher.workflow_executions
+    assert set(child.node_executions) == {"n0"}
+    assert child.inputs == {"x": 7}
+    unread = {"ListNodeExecutions": parent, "ListTaskExecutions": task, "GetExecution": launcher}[method].below.unread
+    assert unread is not None
+    assert "no such thing" in unread
 
 
 async def test_without_the_workflow_a_tree_has_no_types_and_gets_them_when_it_is_there(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import time
@@ -15,6 +16,11 @@ def double(x: int) -> int:
 def process_id() -> int:
     """Where it runs."""
     return os.getpid()
+
+
+def frozen() -> int:
+    """How many objects the garbage collector never looks at."""
+    return gc.get_freeze_count()
 
 
 def talk() -> None:
@@ -37,7 +43,7 @@ async def block_the_loop() -> None:
         time.sleep(60)  # noqa: ASYNC251 # that is the point
 
 
-HANDLERS = {"double": double, "pid": "tests.server.handlers_for_processes:process_id", "talk": talk}
+HANDLERS = {"double": double, "pid": "tests.server.handlers_for_processes:process_id", "talk": talk, "frozen": frozen}
 
 NOT_HANDLERS = 5
 

@@ -337,7 +337,7 @@ async def test_lists_of_a_task_executions_nodes_that_are_refused(connect: Connec
         (
             admin.NodeExecutionForTaskListRequest(task_execution_id=attempt_id("n0"), limit=1, token="x"),
             Status.INVALID_ARGUMENT,
-            "invalid pagination token x for ListNodeExecutionsForTask",
+            "invalid pagination token x for ListNodeExecutions",
         ),
     ]:
         failure = await client.fails(methods.LIST_NODE_EXECUTIONS_FOR_TASK, request)

@@ -316,6 +316,34 @@ async def test_lists_that_ignore_filters(connect: Connect) -> None:
         assert len((await client.call(method, request)).entities) == 1
 
 
+@pytest.mark.parametrize(
+    ("method", "suffix"),
+    [
+        (methods.LIST_TASK_IDS, " for ListUniqueTaskIdentifiers"),
+        (methods.LIST_WORKFLOW_IDS, " for ListWorkflowIdentifiers"),
+        (methods.LIST_LAUNCH_PLAN_IDS, ""),
+    ],
+)
+async def test_tokens_and_sort_keys_of_lists_of_names_are_checked(
+    connect: Connect, method: Method, suffix: str
+) -> None:
+    client = await connect()
+    for fields, text in [
+        ({"token": "x"}, f"invalid pagination token x{suffix}"),
+        ({"sort_by": admin.Sort(key="nope")}, "invalid sort key 'nope'"),
+    ]:
+        given: dict[str, Any] = {"project": PROJECT, "domain": DOMAIN, "limit": 5} | fields
+        assert await answers(client, method, admin.NamedEntityIdentifierListRequest(**given)) == (INVALID, text)
+
+
+@pytest.mark.parametrize("part", ["project", "domain", "name"])
+async def test_a_list_of_descriptions_needs_a_whole_name(connect: Connect, part: str) -> None:
+    client = await connect()
+    named = dataclasses.replace(dataclasses.replace(SCOPE, name="a"), **{part: ""})
+    request = admin.DescriptionEntityListRequest(resource_type=Kind.TASK, id=named, limit=5)
+    assert await answers(client, methods.LIST_DESCRIPTION_ENTITIES, request) == (INVALID, f"missing {part}")
+
+
 # Executions...
 
 

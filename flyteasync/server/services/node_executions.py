@@ -76,27 +76,24 @@ class NodeExecutionService:
             node = core.NodeExecutionIdentifier(node_id=request.unique_parent_id, execution_id=execution)
             parent = self._find(node).id
         group = ((execution.project, execution.domain, execution.name), parent)
-        return self._page(group, request, "ListNodeExecutions")
+        return self._page(group, request)
 
     def list_for_task(self, request: admin.NodeExecutionForTaskListRequest) -> admin.NodeExecutionList:
         """One page of the nodes that a task execution brought forth; only old events name such a parent."""
         check_task_execution_id(request.task_execution_id)
         validation.check_limit(request.limit)
         parent = find_task_execution(self._store, request.task_execution_id)
-        return self._page((parent.id,), request, "ListNodeExecutionsForTask")
+        return self._page((parent.id,), request)
 
     def _page(
-        self,
-        group: Hashable,
-        request: admin.NodeExecutionListRequest | admin.NodeExecutionForTaskListRequest,
-        name: str,
+        self, group: Hashable, request: admin.NodeExecutionListRequest | admin.NodeExecutionForTaskListRequest
     ) -> admin.NodeExecutionList:
         page = select(
             self._store.node_executions.group(group),
             entity=Entity.NODE_EXECUTION,
             filters=parse_filters(request.filters, Entity.NODE_EXECUTION),
             order=parse_order(request.sort_by, Entity.NODE_EXECUTION),
-            offset=parse_token(request.token, name),
+            offset=parse_token(request.token, "ListNodeExecutions"),
             limit=request.limit,
             related=self._related,
         )

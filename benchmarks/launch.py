@@ -88,7 +88,7 @@ def ways(channel: Any, remote: FlyteRemote, task: FlyteTask, number: int) -> dic
     }
 
 
-async def measure(endpoint: str, rounds: int, number: int, *, register: bool) -> dict[str, list[Sample]]:
+async def measure(endpoint: str, rounds: int, number: int, embedded: Environment | None) -> dict[str, list[Sample]]:
     """The samples by way to launch."""
     registration = sum_registration(PROJECT, DOMAIN)
     assert registration.spec is not None
@@ -99,7 +99,7 @@ async def measure(endpoint: str, rounds: int, number: int, *, register: bool) ->
         channel = await stack.enter_async_context(grpc.aio.insecure_channel(endpoint))
         config = Config.for_endpoint(endpoint, insecure=True)
         remote = await stack.enter_async_context(FlyteRemote(config, PROJECT, DOMAIN))
-        if register:
+        if embedded is not None:
             await remote.admin.create_task(registration)
         for launch in ways(channel, remote, task, 64).values():
             await sample(launch, CONCURRENCY, 64)
@@ -107,19 +107,29 @@ async def measure(endpoint: str, rounds: int, number: int, *, register: bool) ->
             made = ways(channel, remote, task, number)
             for name in (BARE, OURS) if turn % 2 else (OURS, BARE):
                 taken[name].append(await sample(made[name], CONCURRENCY, number))
+                if embedded is not None:
+                    await settled(embedded)
     return taken
+
+
+async def settled(environment: Environment) -> None:
+    """Return when nothing runs any more that would slow down the next sample, within a bound."""
+    for _ in range(500):
+        if not (await environment.stats())["running"]:
+            return
+        await asyncio.sleep(0.02)
 
 
 async def measure_canned(rounds: int, number: int) -> dict[str, list[Sample]]:
     identifier = core.WorkflowExecutionIdentifier(project=PROJECT, domain=DOMAIN, name="f" * 20)
     reply = codec.encode(admin.ExecutionCreateResponse(id=identifier))
     with tempfile.TemporaryDirectory() as folder, canned_server(Path(folder), reply) as endpoint:
-        return await measure(endpoint, rounds, number, register=False)
+        return await measure(endpoint, rounds, number, None)
 
 
 async def measure_embedded(rounds: int, number: int) -> dict[str, list[Sample]]:
     async with await Environment.start("benchmarks.support.launched:HANDLERS") as environment:
-        return await measure(environment.endpoint, rounds, number, register=True)
+        return await measure(environment.endpoint, rounds, number, environment)
 
 
 def report(taken: dict[str, dict[str, list[Sample]]]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ..idl import admin
-from .plan import TERMINAL_PHASES, Lane, Target
+from .plan import CHUNK, TERMINAL_PHASES, Lane, Target
 
 SINGLY = 3
 """So few names of a project and domain are asked for one by one, with GetExecution, which brings the whole error."""
@@ -110,7 +110,9 @@ class Line:
         """Those whose turn it is; those that nobody waits for any more are dropped."""
         queue = self._lanes[lane]
         few = lane.kind == "alone" or len(queue) <= SINGLY
-        most, taken = 1 if few else chunk, list[Target]()
+        # In whatever phase, each is in the answer.
+        many = chunk if lane.kind == "ended" else min(chunk, CHUNK)
+        most, taken = 1 if few else many, list[Target]()
         while queue and len(taken) < most:
             target = queue[0]
             if target.serial and target.share <= len(taken):

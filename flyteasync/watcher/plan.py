@@ -30,8 +30,11 @@ SOONEST, LATEST = 0.2, 30.0
 AGES_PER_INTERVAL = 20.0
 """A wait is polled after each twentieth of the time that it has lasted."""
 
-CHUNK = 200
-"""Names in one ListExecutions to begin with."""
+CHUNK, LARGEST_CHUNK = 200, 500
+"""Names in one ListExecutions to begin with, and when full answers have been fine."""
+
+LOOKS_PER_SECOND = 10_000.0
+"""Names that are asked for in a second, if nobody wants it more often: of many, each is asked for less often."""
 
 COALESCE = 0.25
 """The part of its interval by which a target may be asked early, to share a question with others."""
@@ -171,9 +174,9 @@ class Lane(NamedTuple):
     kind: Literal["ended", "whole", "alone"]
 
 
-def interval(age: float, ceiling: float) -> float:
+def interval(age: float, ceiling: float, soonest: float = SOONEST) -> float:
     """Seconds until a target that has been waited for `age` seconds is asked again."""
-    return max(FLOOR, min(ceiling, max(SOONEST, age / AGES_PER_INTERVAL)))
+    return max(FLOOR, min(ceiling, max(soonest, age / AGES_PER_INTERVAL)))
 
 
 @dataclass
@@ -230,11 +233,12 @@ class Schedule:
 
     def again(self, targets: Iterable[Target], now: float, factor: float = 1.0) -> None:
         """Ask for targets again after their intervals, stretched or shrunk by a factor (jitter, back-off)."""
+        soonest = max(SOONEST, len(self.targets) / LOOKS_PER_SECOND)
         for target in targets:
             if target.serial:
                 if target.stale:
                     target.refresh()
-                due = now + factor * interval(now - target.since, target.ceiling)
+                due = now + factor * interval(now - target.since, target.ceiling, soonest)
                 self._push(target, due if target.deadline == math.inf else self._in_time(target, now, due))
 
     def next_due(self) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 
 from .line import Line, Poll
-from .plan import CHUNK, POLL_PACE, Name, Schedule, Target
+from .plan import CHUNK, LARGEST_CHUNK, POLL_PACE, Name, Schedule, Target
 
 OUTAGE_STRETCH = 2.0
 """How much longer a target's interval is after a poll that failed."""
@@ -19,7 +19,7 @@ class Planner:
     Attributes:
         schedule: who waits, and when each is to be asked for.
         line: who is due.
-        chunk: names in one question at the most; less than `CHUNK` after answers that were too large.
+        chunk: names in one question at the most: grows with full answers, and is halved by those that were too large.
         open_at: when the next question may be asked.
     """
 
@@ -54,7 +54,7 @@ class Planner:
         """
         self.line.answered(poll)
         if len(poll.targets) >= self.chunk:
-            self.chunk = min(CHUNK, self.chunk + max(1, self.chunk // 8))
+            self.chunk = min(LARGEST_CHUNK, self.chunk + max(1, self.chunk // 8))
         going_on: Iterable[Target] = poll.targets
         if poll.whole:
             self.line.confirm(target for target in poll.targets if target.name not in seen)

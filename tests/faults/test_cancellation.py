@@ -104,6 +104,20 @@ async def wait_with_a_time_limit(remote: FlyteRemote) -> object:
     return await remote.execution("finished").wait(timeout=60, poll_interval=0.1)
 
 
+async def wait_for_all(remote: FlyteRemote) -> object:
+    names = ["failed", *(f"finished-{index}" for index in range(5))]
+    return await remote.wait_all([remote.execution(name) for name in names], timeout=60)
+
+
+async def watch_failed(remote: FlyteRemote) -> object:
+    return [event async for event in remote.execution("failed").watch()]
+
+
+async def watch_nodes(remote: FlyteRemote) -> object:
+    async with remote.execution("finished").watch(nodes=True) as events:
+        return [event async for event in events]
+
+
 async def look_once(remote: FlyteRemote) -> object:
     return await remote.execution("finished").wait(timeout=0)
 
@@ -131,6 +145,9 @@ OPERATIONS: list[Operation] = [
     wait_for_failed,
     wait_for_many,
     wait_with_a_time_limit,
+    wait_for_all,
+    watch_failed,
+    watch_nodes,
     look_once,
     terminate,
 ]

@@ -18,6 +18,7 @@ from flyteasync.watcher.plan import (
     CHUNK,
     COALESCE,
     FLOOR,
+    LARGEST_CHUNK,
     LAST_LOOK,
     LATEST,
     POLL_PACE,
@@ -181,6 +182,26 @@ def test_a_name_missing_among_the_finished_ones_is_just_not_finished() -> None:
     planner.answered(_poll(planner, 0.0), (), 0.0)
     assert planner.step(POLL_PACE) == pytest.approx(0.2)
     assert len(_poll(planner, 0.2).targets) == 5
+
+
+def test_chunks_grow_with_full_answers_and_of_many_each_is_asked_for_less_often() -> None:
+    planner, now = Planner(), 0.0
+    for index in range(10_000):
+        _wait(planner, Name("p", "d", f"e{index}"), 0.0)
+    sizes: list[int] = []
+    while isinstance(step := planner.step(now), Poll):
+        sizes.append(len(step.targets))
+        planner.answered(step, (), now)
+        now += POLL_PACE
+    assert sizes[0] == CHUNK
+    assert max(sizes) == LARGEST_CHUNK
+    assert sum(sizes) == 10_000
+    assert step == pytest.approx(1.0)
+
+
+def test_chunks_whose_answers_tell_of_each_do_not_grow() -> None:
+    line = line_of(targets(2 * LARGEST_CHUNK, known=False))
+    assert {len(poll.targets) for poll in all_of(line, LARGEST_CHUNK)} == {CHUNK}
 
 
 def test_a_question_with_too_large_an_answer_is_asked_in_halves_until_each_is_alone() -> None:

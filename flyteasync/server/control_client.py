@@ -34,6 +34,9 @@ TIMEOUT = 10.0
 
 _PAUSE = 0.02
 
+_NOT_OURS = (grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
+"""How a cluster answers, or a proxy in front of it."""
+
 _OPTIONS = (("grpc.initial_reconnect_backoff_ms", 20), ("grpc.max_reconnect_backoff_ms", 200))
 
 
@@ -144,7 +147,7 @@ class ControlClient:
             text = f"{path} on {self._endpoint}: {error.code().name}: {error.details()}"
             if error.code() == grpc.StatusCode.INVALID_ARGUMENT:
                 raise FlyteInvalidInputException(text) from error
-            if error.code() == grpc.StatusCode.UNIMPLEMENTED:
+            if error.code() in _NOT_OURS:
                 raise FlyteUsageError(
                     f"{self._endpoint} is no embedded server: it cannot be told what to do"
                 ) from error

@@ -163,8 +163,9 @@ async def test_a_server_without_a_relay_says_what_it_lacks() -> None:
         await environment.restart()
 
 
-async def test_a_cluster_cannot_be_told_what_to_do() -> None:
-    async with Wire(refuse(Status.UNIMPLEMENTED)) as wire, Environment.connect(wire.endpoint) as environment:
+@pytest.mark.parametrize("status", [Status.UNIMPLEMENTED, Status.UNAUTHENTICATED])
+async def test_a_cluster_cannot_be_told_what_to_do(status: Status) -> None:
+    async with Wire(refuse(status)) as wire, Environment.connect(wire.endpoint) as environment:
         with pytest.raises(FlyteUsageError, match="is no embedded server"):
             await environment.set_faults()
 
@@ -202,6 +203,10 @@ async def test_a_server_in_a_process_takes_all_of_it_too() -> None:
         async with environment.outage():
             with pytest.raises(FlyteSystemUnavailableException):
                 await remote_of(environment).ping()
+        await environment.set_faults()
+        await environment.restart(grace=1, downtime=0.01)
+        await remote_of(environment).admin.get_version(admin.GetVersionRequest())
+        assert (await environment.stats())["restarts"] == 1
 
 
 async def test_remotes_are_closed_with_their_environment() -> None:

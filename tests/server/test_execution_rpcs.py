@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import time
 from typing import Any
 
 import pytest
@@ -306,10 +307,12 @@ async def test_ten_thousand_executions_do_not_slow_a_list_by_names_down(connect:
     for index in range(10_000):
         store.executions.insert(dataclasses.replace(row, execution_name=f"x{index}"))
     names = ";".join(f"x{index}" for index in range(0, 10_000, 50))
-    began = clock().time()
+    began = time.process_time()
+    assert await listed(client, "eq(phase,FAILED)", limit=201) == []
+    everything = time.process_time() - began
+    began = time.process_time()
     assert await listed(client, f"value_in(execution_name,{names})+eq(phase,FAILED)", limit=201) == []
-    assert clock().time() - began < 0.1
-    began = clock().time()
     assert await listed(client, limit=2, sort_by=admin.Sort(key="created_at")) == ["x9999", "x9998"]
     assert (await client.get(execution_id("b"))).closure.phase == Phase.SUCCEEDED
-    assert clock().time() - began < 0.1
+    taken = time.process_time() - began
+    assert taken < everything / 2, "as if every row had been looked at"

@@ -28,7 +28,7 @@ from benchmarks.rpc import TIMEOUT, Sample, canned_server, sample
 from benchmarks.support.launched import sum_registration
 from flyteasync import Config, FlyteRemote, FlyteTask, codec
 from flyteasync.idl import admin, core, methods
-from flyteasync.literals.convert import literal_map
+from flyteasync.literals import literal_map
 from flyteasync.remote.names import generate_name
 from flyteasync.testing import Environment
 

@@ -1,7 +1,10 @@
 """Importing the package costs next to nothing, and every public name is there."""
 
+import importlib
+import pkgutil
 import subprocess
 import sys
+import types
 
 import pytest
 
@@ -27,7 +30,16 @@ def test_a_remote_brings_nothing_that_only_some_values_need() -> None:
 
 def test_a_remote_that_is_ready_to_send_has_no_machinery_for_values_or_failures() -> None:
     loaded = modules_after("from flyteasync import Config, FlyteRemote; FlyteRemote(Config.for_endpoint('dns:///x'))")
-    assert not loaded & {"flyteasync.literals.convert", "msgspec", "tenacity", "pickle", "configparser", "html", "yaml"}
+    parts = (
+        "entities.workflow",
+        "executions.workflow",
+        "literals.conversion",
+        "remote.runs",
+        "storage",
+        "watcher.watch",
+    )
+    assert not loaded & {f"flyteasync.{part}" for part in parts}
+    assert not loaded & {"msgspec", "tenacity", "pickle", "configparser", "html", "yaml"}
 
 
 def test_the_cli_module_is_light_until_a_command_runs() -> None:
@@ -47,3 +59,13 @@ def test_public_names_are_listed_in_order() -> None:
 def test_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="FlyteNothing"):
         _ = flyteasync.FlyteNothing
+
+
+@pytest.mark.parametrize("package", ["entities", "executions", "literals", "remote", "testing", "watcher"])
+def test_no_public_name_is_that_of_a_module(package: str) -> None:
+    """Importing the module would put it in the place of the name."""
+    imported = importlib.import_module(f"flyteasync.{package}")
+    modules = {module.name for module in pkgutil.iter_modules(imported.__path__)}
+    assert modules.isdisjoint(imported.__all__)
+    for name in imported.__all__:
+        assert not isinstance(getattr(imported, name), types.ModuleType)

@@ -9,7 +9,7 @@ from ..on_demand import on_demand
 from .store import Access, Item, Store
 
 if TYPE_CHECKING:
-    from .convert import Converted, convert, literal_map, to_literal, to_python
+    from .conversion import Converted, convert, literal_map, to_literal, to_python
     from .datasets import StructuredDataset
     from .handles import FlyteDirectory, FlyteFile
     from .json import Parsed, from_json, json_of, json_schema
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Content": "uploads",
-    "convert": "convert",
-    "Converted": "convert",
+    "convert": "conversion",
+    "Converted": "conversion",
     "FlyteDirectory": "handles",
     "FlyteFile": "handles",
     "FlytePickle": "pickles",
@@ -31,15 +31,15 @@ _HOMES = {
     "guess_type": "types",
     "json_of": "json",
     "json_schema": "json",
-    "literal_map": "convert",
+    "literal_map": "conversion",
     "literal_type": "types",
     "LiteralsResolver": "resolver",
     "Location": "uploads",
     "Parsed": "json",
     "Problem": "reading",
     "StructuredDataset": "datasets",
-    "to_literal": "convert",
-    "to_python": "convert",
+    "to_literal": "conversion",
+    "to_python": "conversion",
     "type_text": "types",
     "UNSET": "unset",
     "Upload": "uploads",

@@ -14,7 +14,7 @@ from ..errors import FlyteTypeException, FlyteUserException
 from ..idl import core
 from . import plain
 from .builtin import REGISTRY
-from .convert import convert
+from .conversion import convert
 from .reading import Problem, Reader, in_union
 from .text import literal_kind, which
 from .times import utc

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast, overload
 
 from ..errors import FlyteValueException
 from ..idl import core
-from .convert import given_literal, to_literal, to_python
+from .conversion import given_literal, to_literal, to_python
 from .json import json_of
 from .reading import naming
 from .store import Access

@@ -74,7 +74,7 @@ class Launcher:
         self, inputs: Mapping[str, Any] | None, name: Name
     ) -> tuple[Target, admin.ExecutionCreateRequest]:
         """What to send; everything that can be wrong with it is found out before."""
-        from ..literals.convert import convert  # a program that launches nothing does not pay for it
+        from ..literals import convert  # a program that launches nothing does not pay for it
 
         check_inputs(inputs)
         literals = convert(inputs or {}, self._entity.interface.inputs, type_hints=self._type_hints).complete()

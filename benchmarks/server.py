@@ -176,14 +176,18 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
         await asyncio.sleep(0.05)
 
 
+def listing(filters: str, token: str = "") -> admin.ResourceListRequest:
+    """A request for one execution."""
+    scope = admin.NamedEntityIdentifier(project=PROJECT, domain=DOMAIN)
+    return admin.ResourceListRequest(id=scope, limit=1, token=token, filters=filters)
+
+
 async def all_succeeded(client: Client, executions: int) -> bool:
-    """Whether as many executions have; the server is asked for the last of them alone."""
-    request = admin.ResourceListRequest(
-        id=admin.NamedEntityIdentifier(project=PROJECT, domain=DOMAIN),
-        limit=1,
-        token=str(executions - 1),
-        filters="eq(phase,SUCCEEDED)",
-    )
+    """Whether as many executions have; the server is asked for the last of them alone, and for one that has failed."""
+    failed = (await client.call(methods.LIST_EXECUTIONS, listing("eq(phase,FAILED)"))).executions
+    if failed:
+        sys.exit(f"an execution failed: {failed[0].closure.error.message}")
+    request = listing("eq(phase,SUCCEEDED)", str(executions - 1))
     return len((await client.call(methods.LIST_EXECUTIONS, request)).executions) == 1
 
 

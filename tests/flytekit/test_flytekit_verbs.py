@@ -23,6 +23,7 @@ pytestmark = [pytest.mark.flytekit, pytest.mark.filterwarnings("ignore")]
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
+    import compiled
     import workflows
     from flytekit import LaunchPlan
     from flytekit.configuration import Config
@@ -32,7 +33,7 @@ with warnings.catch_warnings():
     from flytekit.models.literals import Blob, BlobMetadata, Literal, LiteralMap, Scalar
     from flytekit.remote import FlyteRemote, FlyteWorkflowExecution
 
-V1 = workflows.SETTINGS
+V1 = compiled.SETTINGS
 WAIT = {"timeout": 30, "poll_interval": 1}
 PLAN = LaunchPlan.get_or_create(workflows.parent, name="verbs.plan", fixed_inputs={"a": 4})
 AUTO = LaunchPlan.get_or_create(workflows.parent, name="verbs.auto", default_inputs={"a": 2}, auto_activate=True)

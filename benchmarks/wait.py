@@ -36,8 +36,8 @@ LAUNCHES_AT_ONCE = 32
 LAUNCH_SECONDS_EACH = 0.006
 """How long launching one execution may take before the first of them ends."""
 
-HEAD_START = 1.0
-"""Seconds that a client waits before the first execution ends."""
+HEAD_START = 5.0
+"""Seconds that a client waits before the first execution ends: finding out that all of them exist takes some."""
 
 LIMITS: dict[str, dict[str, tuple[str, float]]] = {
     "scale": {
@@ -61,7 +61,7 @@ async def launch(endpoint: str, executions: int, over: float, failing: int) -> t
         for name in (TASK, FAILING):
             await remote.admin.create_task(registration(PROJECT, DOMAIN, name))
         tasks = [await remote.fetch_task(name=name) for name in (TASK, FAILING)]
-        begin = time.time() + 5 + executions * LAUNCH_SECONDS_EACH
+        begin = time.time() + 5 + HEAD_START + executions * LAUNCH_SECONDS_EACH
         few_at_once = asyncio.Semaphore(LAUNCHES_AT_ONCE)
 
         async def one(index: int) -> str:

@@ -248,7 +248,7 @@ class FlyteWorkflowExecution(Renewed):
             ended=snapshot.execution if snapshot.done else None,
         )
         ceiling = None if poll_interval is None else seconds(poll_interval, "poll_interval")
-        return Watch(watched, Position.of(since), nodes=nodes, poll_interval=ceiling)
+        return Watch(watched, Position.of(since, self._name), nodes=nodes, poll_interval=ceiling)
 
     async def finish(self, execution: admin.Execution, *, values: bool = True) -> Self:
         """Show an execution that the watcher saw finished, and load its values; what `wait` does at its end.

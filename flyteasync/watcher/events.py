@@ -48,15 +48,18 @@ class Position:
         return f"{at}/{'' if self.phase is None else int(self.phase)}/{self.node}"
 
     @classmethod
-    def of(cls, since: Event | str | datetime | None) -> Position:
+    def of(cls, since: Event | str | datetime | None, execution: Name | None = None) -> Position:
         """What a caller gives as `since`: an event, the id of one, or a point in time.
 
         Raises:
-            FlyteInvalidInputException: a text that is no event's id, a time without a time zone, or something else.
+            FlyteInvalidInputException: an event of another execution than that given, a text that is no event's id, a
+                time without a time zone, or something else.
         """
         if since is None:
             return cls()
         if isinstance(since, (ExecutionEvent, NodeEvent)):
+            if execution is not None and since.execution != execution:
+                raise FlyteInvalidInputException(f"since is an event of {since.execution}, not of {execution}")
             return since.position
         if isinstance(since, datetime):
             if since.tzinfo is None:

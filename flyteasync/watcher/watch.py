@@ -8,6 +8,7 @@ import math
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -121,7 +122,7 @@ class Watch:
         observation, watcher = self._observation, self._watcher
         if observation is not None and watcher is not None:
             loop = observation.future.get_loop()
-            if not loop.is_closed():
+            with suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(watcher.forget, observation)  # garbage is collected in whatever thread
 
     def _registered(self) -> Observation:

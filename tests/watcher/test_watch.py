@@ -254,6 +254,12 @@ async def test_bad_arguments_are_refused_before_anything_is_sent(bare: Backend, 
     assert bare.calls() == 0
 
 
+async def test_an_event_of_another_execution_is_no_place_to_go_on_from(backend: Backend) -> None:
+    event = await anext((await running(backend)).watch())
+    with pytest.raises(FlyteInvalidInputException, match="an event of"):
+        backend.remote.execution("other").watch(since=event)
+
+
 async def test_an_execution_without_a_remote_cannot_be_watched() -> None:
     execution = FlyteWorkflowExecution.promote_from_model(message_of("e0", Phase.RUNNING))
     with pytest.raises(FlyteUsageError, match="without a remote"):

@@ -21,7 +21,7 @@ from flyteasync.errors import (
 from flyteasync.idl import admin
 from flyteasync.server import Fault
 from flyteasync.watcher.line import POLLS_IN_FLIGHT_EACH, SINGLY
-from flyteasync.watcher.plan import VERIFY, Phase
+from flyteasync.watcher.plan import ABORTING_LIMIT, VERIFY, Phase
 from tests.support.backend import Backend, remote_of
 from tests.support.book import Book
 from tests.support.loop import clock, end_at, eventually, settle
@@ -287,16 +287,17 @@ async def test_aborting_that_does_not_end_is_warned_about_once(caplog: pytest.Lo
     book = Book(e0=Phase.ABORTING)
     async with Wire(book) as wire, remote_of(wire.endpoint) as remote:
         waiting = spawn(remote.execution("e0").wait())
-        for number in range(1, 61):
+        for number, passed in enumerate((60, ABORTING_LIMIT - 90, 60, ABORTING_LIMIT, 0), 1):
             await eventually(lambda least=number: wire.methods.count("GetExecution") >= least)
             await quiet(remote)
-            await clock().advance(40)
+            assert ("ABORTING" in caplog.text) is (number > 3)
+            await clock().advance(passed)
         warnings = [record for record in caplog.records if "ABORTING" in record.getMessage()]
         assert len(warnings) == 1
         assert vars(warnings[0])["execution"] == "flytesnacks/development/e0"
         assert not waiting.done()
         book.phases["e0"] = Phase.ABORTED
-        await clock().advance(40)
+        await clock().advance(60)
         assert (await waiting).closure.phase == Phase.ABORTED
 
 

@@ -3,6 +3,7 @@
 The workflows are serialised by flytekit and compiled by the embedded server.
 """
 
+import asyncio
 import pickle
 import warnings
 from collections import OrderedDict
@@ -22,6 +23,7 @@ from flyteasync.entities import (
     FlyteNode,
     FlyteTask,
     FlyteWorkflow,
+    LazyEntity,
     TypedInterface,
 )
 from flyteasync.errors import FlyteAssertion
@@ -396,8 +398,6 @@ def test_task_properties_are_those_of_flytekit() -> None:
     assert int(mine.resource_type) == their.resource_type
     assert mine.entity_type_text == their.entity_type_text
     assert same(mine.to_flyte_idl(), their)
-    assert same(mine.construct_node_metadata(), their.construct_node_metadata())
-    assert mine.local_execution_mode() is their.local_execution_mode()
 
 
 def test_entities_are_made_of_flytekits_models() -> None:
@@ -456,7 +456,16 @@ def integer() -> core.Variable:
     return core.Variable(type=core.LiteralType(simple=core.SimpleType.INTEGER))
 
 
-FETCHED: list[Callable[[], Entity]] = [fetched_task, fetched_workflow, fetched_plan]
+def fetched_lazily() -> LazyEntity[FlyteTask]:
+    async def fetch() -> FlyteTask:
+        return fetched_task()
+
+    lazy = LazyEntity(fetched_task().name, fetch)
+    asyncio.run(lazy.entity())
+    return lazy
+
+
+FETCHED: list[Callable[[], Entity]] = [fetched_task, fetched_workflow, fetched_plan, fetched_lazily]
 
 
 def spec_of(entity: Any) -> admin.WorkflowSpec:
@@ -479,6 +488,16 @@ def test_fetched_entity_becomes_a_node_as_flytekits_own(fetch: Callable[[], Enti
     assert spec == spec_of(fetch().to_flytekit())
     assert len(spec.template.nodes) == 3
     assert [node.upstream_node_ids for node in spec.template.nodes] == [[], ["first", "n2"], []]
+
+
+@pytest.mark.parametrize("fetch", FETCHED, ids=lambda fetch: fetch.__name__)
+def test_local_execution_mode_is_flytekits(fetch: Callable[[], Entity]) -> None:
+    assert fetch().local_execution_mode() is fetch().to_flytekit().local_execution_mode()
+
+
+@pytest.mark.parametrize("fetch", FETCHED, ids=lambda fetch: fetch.__name__)
+def test_node_metadata_is_flytekits(fetch: Callable[[], Entity]) -> None:
+    assert same(fetch().construct_node_metadata(), fetch().to_flytekit().construct_node_metadata())
 
 
 @pytest.mark.parametrize("fetch", FETCHED, ids=lambda fetch: fetch.__name__)
@@ -543,8 +562,9 @@ def test_launch_plan_without_interface_is_no_node() -> None:
         compile_with(plan, {"a": 1})
 
 
-def test_local_run_of_a_workflow_calls_the_stand_in() -> None:
-    entity = fetched_task()
+@pytest.mark.parametrize("fetch", FETCHED, ids=lambda fetch: fetch.__name__)
+def test_local_run_of_a_workflow_calls_the_stand_in(fetch: Callable[[], Entity]) -> None:
+    entity = fetch()
     given: list[dict[str, Any]] = []
 
     @workflow

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +140,7 @@ async def _() -> None:
 @behaviour(*of_all("execute"), *of_all("local_execute"), in_flytekit="test_local_run_of_a_workflow_calls_the_stand_in")
 async def _() -> None:
     def in_context(entity: Entity) -> Callable[..., Any]:
-        return lambda **inputs: entity.local_execute(None, **inputs)
+        return partial(entity.local_execute, None)
 
     for entity in await runnable():
         for call in (entity, entity.execute, in_context(entity)):
@@ -245,7 +246,8 @@ async def _() -> None:
     container = a_task().container
     assert container is not None
     assert container.image == "image:1"
-    for given in ({"container": container}, {"k8s_pod": POD}, {"sql": SQL}):
+    targets: list[dict[str, Any]] = [{"container": container}, {"k8s_pod": POD}, {"sql": SQL}]
+    for given in targets:
         task = FlyteTask(task_id("t"), "x", None, None, None, **given)
         shown = {"container": task.container, "k8s_pod": task.k8s_pod, "sql": task.sql}
         assert shown == {**dict.fromkeys(shown), **given}
@@ -434,7 +436,7 @@ PARTS: dict[str, codec.Message] = {
     "security_context": SECURITY,
     "concurrency_policy": admin.ConcurrencyPolicy(max=2),
 }
-SCALARS = {"max_parallelism": 7, "overwrite_cache": True}
+SCALARS: dict[str, Any] = {"max_parallelism": 7, "overwrite_cache": True}
 
 
 @behaviour("FlyteLaunchPlan.__init__", *(f"FlyteLaunchPlan.{name}" for name in [*PARTS, *SCALARS]))

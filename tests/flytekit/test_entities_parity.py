@@ -456,11 +456,12 @@ def integer() -> core.Variable:
     return core.Variable(type=core.LiteralType(simple=core.SimpleType.INTEGER))
 
 
-def fetched_lazily() -> LazyEntity[FlyteTask]:
-    async def fetch() -> FlyteTask:
-        return fetched_task()
+async def fetch_task() -> FlyteTask:
+    return fetched_task()
 
-    lazy = LazyEntity(fetched_task().name, fetch)
+
+def fetched_lazily() -> LazyEntity[FlyteTask]:
+    lazy = LazyEntity(fetched_task().name, fetch_task)
     asyncio.run(lazy.entity())
     return lazy
 

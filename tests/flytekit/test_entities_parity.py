@@ -29,7 +29,7 @@ from flyteasync.entities import (
 from flyteasync.errors import FlyteAssertion
 from flyteasync.idl import admin, core
 from flyteasync.interop import message_of, pb2_of
-from flyteasync.server.compiler import compile_workflow, entity_key
+from flyteasync.server.compiler import LaunchPlanInterface, compile_workflow, entity_key
 
 # Not "flytekit" alone: that is the name of this folder, too.
 pytest.importorskip("flytekit.core.type_engine")
@@ -214,30 +214,17 @@ def compiled(entity: Any) -> tuple[core.CompiledWorkflowClosure, dict[Any, Any]]
     tasks = [message_of(core.TaskTemplate, model.template) for model in models.values() if isinstance(model, TaskSpec)]
     by_key = {entity_key(template.id): template for template in tasks}
     plans = {model.id: model.spec for model in models.values() if isinstance(model, LaunchPlanModel)}
-    interfaces = {launched_plan.name: message_of(core.TypedInterface, models_interface(launched))}
+    interface = message_of(core.TypedInterface, models_interface(launched))
+    interfaces = {launched_plan.name: LaunchPlanInterface(interface, optional=frozenset({"b"}))}
     spec = message_of(admin.WorkflowSpec, models[entity])
     closure = compile_workflow(
         spec.template, spec.sub_workflows, lambda found: by_key[entity_key(found)], lambda found: interfaces[found.name]
     )
-    parts = [closure.primary, *closure.sub_workflows]
-    for part in parts:
-        for node in part.template.nodes:
-            rename_arms(node)
     return closure, plans
 
 
 def models_interface(entity: Any) -> Any:
     return serialised(entity)[entity].template.interface
-
-
-def rename_arms(node: core.Node) -> None:
-    """Name what a branch chooses from as flyteadmin's compiler does."""
-    if node.branch_node is not None:
-        block = node.branch_node.if_else
-        for arm in [block.case.then_node, *(other.then_node for other in block.other), block.else_node]:
-            if arm is not None:
-                arm.id = f"{node.id}-{arm.id}"
-                rename_arms(arm)
 
 
 def both(entity: Any) -> tuple[FlyteWorkflow, Any]:

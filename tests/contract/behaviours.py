@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -14,6 +15,9 @@ from flyteasync.errors import FlyteTypeException
 from flyteasync.interop import pb2_of
 
 P = ParamSpec("P")
+
+FAILURES = (Exception, pytest.fail.Exception)
+"""What a check that does not hold raises."""
 
 HERE = Path(__file__).parent
 
@@ -57,6 +61,19 @@ class Behaviours(Generic[P]):
             return function
 
         return note
+
+
+def leave_the_name_alone(monkeypatch: pytest.MonkeyPatch, cls: type, member: str) -> None:
+    """Put something in a member's place that has its name, takes anything, and does nothing."""
+
+    def nothing(*args: Any, **kwargs: Any) -> None:
+        """Do nothing."""
+
+    static = inspect.getattr_static(cls, member)
+    if isinstance(static, property):
+        monkeypatch.setattr(cls, member, property(nothing, nothing))
+    else:
+        monkeypatch.setattr(cls, member, nothing if callable(static) or isinstance(static, classmethod) else None)
 
 
 def forms(message: codec.Message) -> list[Any]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from flyteasync import codec
+from flyteasync import codec, entities
 from flyteasync.entities import (
     Entity,
     EntityKey,
@@ -36,7 +36,14 @@ from flyteasync.errors import (
 )
 from flyteasync.idl import admin, core
 from flyteasync.interop import pb2_of
-from tests.contract.behaviours import Behaviours, forms, goes_there_and_back, promotes
+from tests.contract.behaviours import (
+    FAILURES,
+    Behaviours,
+    forms,
+    goes_there_and_back,
+    leave_the_name_alone,
+    promotes,
+)
 from tests.entities.build import (
     INT,
     INT_TO_INT,
@@ -74,6 +81,14 @@ def without_flytekit(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("place", behaviour.places)
 async def test_member_does_what_flytekit_documents(place: str) -> None:
     await behaviour.by_place[place]()
+
+
+@pytest.mark.parametrize("place", behaviour.places)
+async def test_the_name_alone_does_not_do(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    name, member = place.split(".")
+    leave_the_name_alone(monkeypatch, getattr(entities, name), member)
+    with pytest.raises(FAILURES):
+        await behaviour.by_place[place]()
 
 
 def test_there_is_nothing_to_show_of_what_is_not_there() -> None:

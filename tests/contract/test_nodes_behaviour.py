@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from flyteasync import entities
 from flyteasync.entities import (
     EntityKey,
     FlyteArrayNode,
@@ -24,7 +25,14 @@ from flyteasync.entities import (
 from flyteasync.errors import FlyteAssertion
 from flyteasync.idl import core
 from flyteasync.interop import pb2_of
-from tests.contract.behaviours import Behaviours, forms, goes_there_and_back, promotes
+from tests.contract.behaviours import (
+    FAILURES,
+    Behaviours,
+    forms,
+    goes_there_and_back,
+    leave_the_name_alone,
+    promotes,
+)
 from tests.entities.build import (
     INT,
     branch_node,
@@ -58,6 +66,14 @@ ARRAY = core.ArrayNode(node=task_node("inner"), parallelism=3, min_success_ratio
 @pytest.mark.parametrize("place", behaviour.places)
 async def test_member_does_what_flytekit_documents(place: str) -> None:
     await behaviour.by_place[place]()
+
+
+@pytest.mark.parametrize("place", behaviour.places)
+async def test_the_name_alone_does_not_do(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    name, member = place.split(".")
+    leave_the_name_alone(monkeypatch, getattr(entities, name), member)
+    with pytest.raises(FAILURES):
+        await behaviour.by_place[place]()
 
 
 def test_there_is_nothing_to_show_of_what_is_not_there() -> None:

@@ -36,3 +36,11 @@ def differences_told(page: str) -> list[tuple[str, ...]]:
     table = text.partition("## Differences from flytekit")[2].partition("\n## ")[0]
     rows = [line for line in table.splitlines() if line.startswith("|")][2:]
     return [tuple(cell.strip() for cell in row.strip("|").split(" | ")) for row in rows]
+
+
+def assert_reasoned(row: tuple[str, ...]) -> None:
+    """Check that a row of a table of differences tells all three, the reason in more than a word."""
+    flytekit, here, reason = row
+    assert flytekit
+    assert here
+    assert len(reason.split()) > 1

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from flyteasync import entities
-from tests.contract.surface import Signature, differences_told, signature_of
+from tests.contract.surface import Signature, assert_reasoned, differences_told, signature_of
 
 HERE = Path(__file__).parent
 SURFACE: dict[str, dict[str, Any]] = json.loads((HERE / "seed_surface.json").read_text())
@@ -63,10 +63,7 @@ def test_difference_is_in_the_documentation(place: str) -> None:
 
 @pytest.mark.parametrize("row", differences_told("entities.md"), ids=lambda row: row[0])
 def test_every_difference_in_the_documentation_has_a_reason(row: tuple[str, ...]) -> None:
-    flytekit, here, reason = row
-    assert flytekit
-    assert here
-    assert len(reason.split()) > 1
+    assert_reasoned(row)
 
 
 def test_places_are_listed_once() -> None:

@@ -14,7 +14,7 @@ from flyteasync.idl import admin, core
 from flyteasync.interop import message_of, pb2_of
 from flyteasync.literals import LiteralsResolver, literal_type, to_literal
 from flyteasync.server.host import Host
-from tests.contract.behaviours import Behaviours, forms, goes_there_and_back
+from tests.contract.behaviours import FAILURES, Behaviours, forms, goes_there_and_back, leave_the_name_alone
 from tests.contract.world import World, serving
 from tests.server.build import execution_id
 
@@ -42,6 +42,15 @@ async def world(host: Host, request: pytest.FixtureRequest) -> AsyncGenerator[Wo
 @pytest.mark.parametrize("place", behaviour.places)
 async def test_member_does_what_flytekit_documents(place: str, world: World) -> None:
     await behaviour.by_place[place](world)
+
+
+# What the base declares its subclasses answer.
+@pytest.mark.parametrize("place", [place for place in behaviour.places if not place.startswith("RemoteExecutionBase.")])
+async def test_the_name_alone_does_not_do(place: str, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    name, member = place.split(".")
+    leave_the_name_alone(monkeypatch, getattr(world.package, name), member)
+    with pytest.raises(FAILURES):
+        await behaviour.by_place[place](world)
 
 
 def test_there_is_nothing_to_show_of_what_is_not_there() -> None:

@@ -25,14 +25,7 @@ from flyteasync.entities import (
 from flyteasync.errors import FlyteAssertion
 from flyteasync.idl import core
 from flyteasync.interop import pb2_of
-from tests.contract.behaviours import (
-    FAILURES,
-    Behaviours,
-    forms,
-    goes_there_and_back,
-    leave_the_name_alone,
-    promotes,
-)
+from tests.contract.behaviours import FAILURES, Behaviours, forms, goes_there_and_back, leave_the_name_alone, promotes
 from tests.entities.build import (
     INT,
     branch_node,
@@ -49,7 +42,7 @@ from tests.entities.build import (
     workflow_id,
 )
 
-behaviour: Behaviours[[]] = Behaviours("seed_surface.json", lambda name: name.endswith("Node"))
+behaviour: Behaviours[[]] = Behaviours("seed_surface.json", lambda name, _: name.endswith("Node"))
 
 TASK = FlyteTask.promote_from_model(template())
 WORKFLOW = FlyteWorkflow.promote_from_model(workflow("inner"))

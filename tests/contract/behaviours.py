@@ -31,19 +31,13 @@ class Behaviours(Generic[P]):
         in_flytekit: the tests beside real flytekit of what cannot be shown without it.
     """
 
-    def __init__(self, surface: str, belongs: Callable[[str, str], bool] = lambda name, member: True) -> None:
-        """Make an empty register.
-
-        Args:
-            surface: the file of the stored surface.
-            belongs: whether a member of a class is registered here.
-        """
+    def __init__(self, surface: str) -> None:
+        """Make an empty register of all that a stored surface has."""
         classes: dict[str, dict[str, Any]] = json.loads((HERE / surface).read_text())
         self.places = [
             f"{name}.{member}"
             for name, members in classes.items()
             for member in ("__init__", *members["methods"], *members["properties"])
-            if belongs(name, member)
         ]
         self.by_place: dict[str, Callable[P, Awaitable[None]]] = {}
         self.in_flytekit: dict[str, str] = {}

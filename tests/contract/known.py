@@ -1,24 +1,15 @@
-"""One of each kind of entity, of which everything is known."""
+"""The register of what flytekit's entities do here, and one of each kind of which everything is known."""
 
 from __future__ import annotations
 
 from flyteasync.entities import FlyteLaunchPlan, FlyteTask, FlyteWorkflow
 from flyteasync.idl import admin, core
+from tests.contract.behaviours import Behaviours
 from tests.entities.build import STR, closure_of_everything, plan_id, plan_spec, template, variables
 
 RUNNABLE = ("FlyteTask", "FlyteWorkflow", "FlyteLaunchPlan", "LazyEntity")
-COMMON = {"entity_type_text", "id", "name", "python_interface", "resource_type"} | {
-    "compile",
-    "construct_node_metadata",
-    "execute",
-    "local_execute",
-    "local_execution_mode",
-}
 
-
-def is_common(name: str, member: str) -> bool:
-    """Whether a member is one that all entities have, or a lazy one's."""
-    return name == "LazyEntity" or (name in RUNNABLE and member in COMMON)
+behaviour: Behaviours[[]] = Behaviours("seed_surface.json")
 
 
 def a_task() -> FlyteTask:

@@ -5,56 +5,17 @@ What a member does inside of flytekit is shown by the tests beside real flytekit
 
 from __future__ import annotations
 
-import re
-import sys
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from flyteasync import entities
 from flyteasync.entities import Entity, FlyteTask, LazyEntity, PythonInterface
 from flyteasync.errors import FlyteAssertion, FlyteEntityNotExistException, FlyteUsageError
 from flyteasync.idl import core
-from tests.contract.behaviours import FAILURES, Behaviours, leave_the_name_alone
-from tests.contract.known import RUNNABLE, a_plan, a_task, a_workflow, is_common
+from tests.contract.known import RUNNABLE, a_plan, a_task, a_workflow, behaviour
 from tests.entities.build import plan_id, task_id, workflow_id
-
-PARITY = Path(__file__).parent.parent / "flytekit" / "test_entities_parity.py"
-
-behaviour: Behaviours[[]] = Behaviours("seed_surface.json", is_common)
-
-
-@pytest.fixture(autouse=True)
-def without_flytekit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """flytekit cannot be imported, nor was it."""
-    for name in {"flytekit", *(name for name in sys.modules if name.startswith("flytekit."))}:
-        monkeypatch.setitem(sys.modules, name, None)
-
-
-@pytest.mark.parametrize("place", behaviour.places)
-async def test_member_does_what_flytekit_documents(place: str) -> None:
-    await behaviour.by_place[place]()
-
-
-@pytest.mark.parametrize("place", behaviour.places)
-async def test_the_name_alone_does_not_do(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    name, member = place.split(".")
-    leave_the_name_alone(monkeypatch, getattr(entities, name), member)
-    with pytest.raises(FAILURES):
-        await behaviour.by_place[place]()
-
-
-def test_there_is_nothing_to_show_of_what_is_not_there() -> None:
-    assert set(behaviour.by_place) == set(behaviour.places)
-
-
-def test_what_is_left_to_flytekit_is_shown_beside_it() -> None:
-    tests = set(re.findall(r"^def (test_\w+)", PARITY.read_text(), re.MULTILINE))
-    assert set(behaviour.in_flytekit.values()) <= tests
-    assert set(of_all("compile")) <= behaviour.in_flytekit.keys()
 
 
 def a_lazy_one() -> LazyEntity[FlyteTask]:

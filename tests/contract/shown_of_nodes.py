@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from flyteasync import entities
 from flyteasync.entities import (
     EntityKey,
     FlyteArrayNode,
@@ -25,7 +24,8 @@ from flyteasync.entities import (
 from flyteasync.errors import FlyteAssertion
 from flyteasync.idl import core
 from flyteasync.interop import pb2_of
-from tests.contract.behaviours import FAILURES, Behaviours, forms, goes_there_and_back, leave_the_name_alone, promotes
+from tests.contract.behaviours import forms, goes_there_and_back, promotes
+from tests.contract.known import behaviour
 from tests.entities.build import (
     INT,
     branch_node,
@@ -42,8 +42,6 @@ from tests.entities.build import (
     workflow_id,
 )
 
-behaviour: Behaviours[[]] = Behaviours("seed_surface.json", lambda name, _: name.endswith("Node"))
-
 TASK = FlyteTask.promote_from_model(template())
 WORKFLOW = FlyteWorkflow.promote_from_model(workflow("inner"))
 PLAN = FlyteLaunchPlan.promote_from_model(plan_id("plan"), plan_spec())
@@ -54,23 +52,6 @@ SIGNAL = core.SignalCondition(signal_id="go", type=INT)
 SLEEP = core.SleepCondition(duration=timedelta(seconds=3))
 APPROVE = core.ApproveCondition(signal_id="ok")
 ARRAY = core.ArrayNode(node=task_node("inner"), parallelism=3, min_success_ratio=0.5, bound_inputs=["b"])
-
-
-@pytest.mark.parametrize("place", behaviour.places)
-async def test_member_does_what_flytekit_documents(place: str) -> None:
-    await behaviour.by_place[place]()
-
-
-@pytest.mark.parametrize("place", behaviour.places)
-async def test_the_name_alone_does_not_do(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    name, member = place.split(".")
-    leave_the_name_alone(monkeypatch, getattr(entities, name), member)
-    with pytest.raises(FAILURES):
-        await behaviour.by_place[place]()
-
-
-def test_there_is_nothing_to_show_of_what_is_not_there() -> None:
-    assert set(behaviour.by_place) == set(behaviour.places)
 
 
 def catalog() -> tuple[Any, Any, Any]:

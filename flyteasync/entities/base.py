@@ -67,11 +67,14 @@ class Entity(IdlEntity):
     @property
     def python_interface(self) -> PythonInterface:
         """The Python types of inputs and outputs: those that were set, else those that the interface suggests."""
-        return self._python_interface or self.interface.to_python()
+        return self._python_interface or self._suggested_types()
 
     @python_interface.setter
     def python_interface(self, types: PythonInterface | None) -> None:
         self._python_interface = types
+
+    def _suggested_types(self) -> PythonInterface:
+        return self.interface.to_python()
 
     def construct_node_metadata(self) -> core.NodeMetadata:
         """The metadata of a node that runs this entity: it is named as the function, without the modules."""

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 
 from typing_extensions import override
 
+from ..codec import encode
 from ..errors import FlyteTypeException, FlyteValueException
 from ..idl import admin, core
 from ..idl.google import protobuf
@@ -118,6 +119,12 @@ class FlyteTask(Entity):
     def to_flyte_idl(self) -> admin.TaskSpec:
         """The task as it would be registered."""
         return admin.TaskSpec(template=self._template, description=self._docs)
+
+    @property
+    @override
+    def is_empty(self) -> bool:
+        """Whether nothing in the template is set, and there is no description."""
+        return self._docs is None and not encode(self._template)
 
     @override
     def _make_twin(self) -> Any:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 
 from typing_extensions import override
 
+from ..codec import encode
 from ..errors import FlyteAssertion
 from ..idl import admin, core
 from ..interop import MessageLike, flytekit, message_of, optional_message_of
@@ -198,6 +199,12 @@ class FlyteWorkflow(Entity):
     def to_flyte_idl(self) -> admin.WorkflowSpec:
         """The workflow as it would be registered, with all sub-workflows."""
         return admin.WorkflowSpec(template=self.template, sub_workflows=self.sub_workflows, description=self._docs)
+
+    @property
+    @override
+    def is_empty(self) -> bool:
+        """Whether nothing in the template is set, and there is no description."""
+        return self._docs is None and not encode(self._given)
 
     @override
     def _make_twin(self) -> Any:

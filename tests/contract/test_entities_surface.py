@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from flyteasync import entities
-from tests.contract.surface import Signature, signature_of
+from tests.contract.surface import Signature, assert_reasoned, differences_told, signature_of
 
 HERE = Path(__file__).parent
 SURFACE: dict[str, dict[str, Any]] = json.loads((HERE / "seed_surface.json").read_text())
@@ -53,6 +53,17 @@ def test_difference_is_about_a_member_and_has_a_reason(place: str) -> None:
     surface = SURFACE[name]
     assert member == "__init__" or member in surface["methods"] or member in surface["properties"]
     assert len(BY_PLACE[place]["reason"].split()) > 4
+
+
+@pytest.mark.parametrize("place", BY_PLACE)
+def test_difference_is_in_the_documentation(place: str) -> None:
+    shown = f"`{place.removesuffix('.__init__')}{'(' if place.endswith('.__init__') else ''}"
+    assert [row for row in differences_told("entities.md") if row[0].startswith(shown)]
+
+
+@pytest.mark.parametrize("row", differences_told("entities.md"), ids=lambda row: row[0])
+def test_every_difference_in_the_documentation_has_a_reason(row: tuple[str, ...]) -> None:
+    assert_reasoned(row)
 
 
 def test_places_are_listed_once() -> None:

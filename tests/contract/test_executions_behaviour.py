@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from pathlib import Path
+from collections.abc import AsyncGenerator, Iterator
 from types import ModuleType
-from typing import Any
 
 import pytest
 
@@ -17,33 +14,15 @@ from flyteasync.idl import admin, core
 from flyteasync.interop import message_of, pb2_of
 from flyteasync.literals import LiteralsResolver, literal_type, to_literal
 from flyteasync.server.host import Host
+from tests.contract.behaviours import FAILURES, Behaviours, forms, goes_there_and_back, leave_the_name_alone
 from tests.contract.world import World, serving
 from tests.server.build import execution_id
 
-SURFACE: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent / "executions_surface.json").read_text())
-PLACES = [
-    f"{name}.{member}"
-    for name, surface in SURFACE.items()
-    for member in ("__init__", *surface["methods"], *surface["properties"])
-]
-
-Behaviour = Callable[[World], Awaitable[None]]
-BEHAVIOURS: dict[str, Behaviour] = {}
+behaviour: Behaviours[[World]] = Behaviours("executions_surface.json")
 
 Phase = core.WorkflowExecutionPhase
 NodePhase = core.NodeExecutionPhase
 TaskPhase = core.TaskExecutionPhase
-
-
-def behaviour(*places: str) -> Callable[[Behaviour], Behaviour]:
-    """Say of which members a function shows what they do."""
-
-    def note(function: Behaviour) -> Behaviour:
-        assert not places or not BEHAVIOURS.keys() & set(places)
-        BEHAVIOURS.update(dict.fromkeys(places, function))
-        return function
-
-    return note
 
 
 @pytest.fixture(scope="module")
@@ -60,29 +39,22 @@ async def world(host: Host, request: pytest.FixtureRequest) -> AsyncGenerator[Wo
     await made.do(made.remote.aclose(0))
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("place", behaviour.places)
 async def test_member_does_what_flytekit_documents(place: str, world: World) -> None:
-    await BEHAVIOURS[place](world)
+    await behaviour.by_place[place](world)
+
+
+# What the base declares its subclasses answer.
+@pytest.mark.parametrize("place", [place for place in behaviour.places if not place.startswith("RemoteExecutionBase.")])
+async def test_the_name_alone_does_not_do(place: str, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    name, member = place.split(".")
+    leave_the_name_alone(monkeypatch, getattr(world.package, name), member)
+    with pytest.raises(FAILURES):
+        await behaviour.by_place[place](world)
 
 
 def test_there_is_nothing_to_show_of_what_is_not_there() -> None:
-    assert set(BEHAVIOURS) == set(PLACES)
-
-
-def forms(message: codec.Message) -> list[Any]:
-    """All that stands for a message."""
-    return [message, codec.encode(message), pb2_of(message)]
-
-
-def promotes(cls: Any, method: str, message: codec.Message, other: codec.Message) -> Any:
-    """Check that every form of a message is taken, and that no other message is."""
-    made = [getattr(cls, method)(form) for form in [*forms(message), cls.promote_from_model(message)]]
-    assert all(type(one) is cls and one == made[0] for one in made)
-    assert {one.serialize_to_string() for one in made} == {codec.encode(message)}
-    for wrong in (other, None, 3, "text"):
-        with pytest.raises(FlyteTypeException):
-            getattr(cls, method)(wrong)
-    return made[0]
+    assert set(behaviour.by_place) == set(behaviour.places)
 
 
 # What all have ...
@@ -134,7 +106,7 @@ async def _(world: World) -> None:
     done = await world.synced("done")
     model = message_of(admin.Execution, done)
     cls = world.package.FlyteWorkflowExecution
-    execution = promotes(cls, "promote_from_model", model, admin.NodeExecution())
+    execution = goes_there_and_back(cls, model, admin.NodeExecution(), "promote_from_model")
     assert execution.is_successful
     with pytest.raises(FlyteUsageError, match="without a remote"):
         await world.do(execution.sync())
@@ -146,7 +118,9 @@ async def _(world: World) -> None:
 @behaviour("FlyteWorkflowExecution.from_flyte_idl")
 async def _(world: World) -> None:
     model = message_of(admin.Execution, await world.synced("failed"))
-    execution = promotes(world.package.FlyteWorkflowExecution, "from_flyte_idl", model, admin.NodeExecution())
+    execution = goes_there_and_back(
+        world.package.FlyteWorkflowExecution, model, admin.NodeExecution(), "from_flyte_idl"
+    )
     assert "no luck" in execution.error.message
 
 
@@ -299,7 +273,7 @@ async def _(world: World) -> None:
 async def _(world: World) -> None:
     model = message_of(admin.NodeExecution, await world.node("failed"))
     for method in ("promote_from_model", "from_flyte_idl"):
-        node = promotes(world.package.FlyteNodeExecution, method, model, admin.Execution())
+        node = goes_there_and_back(world.package.FlyteNodeExecution, model, admin.Execution(), method)
         assert "no luck" in node.error.message
 
 
@@ -425,7 +399,7 @@ async def _(world: World) -> None:
 async def _(world: World) -> None:
     model = message_of(admin.TaskExecution, await world.attempt("failed"))
     for method in ("promote_from_model", "from_flyte_idl"):
-        attempt = promotes(world.package.FlyteTaskExecution, method, model, admin.Execution())
+        attempt = goes_there_and_back(world.package.FlyteTaskExecution, model, admin.Execution(), method)
         assert "no luck" in attempt.error.message
 
 

@@ -10,10 +10,10 @@ import pytest
 
 import flyteasync
 from flyteasync import sync
-from tests.contract.surface import Signature, signature_of
+from tests.contract.surface import Signature, assert_reasoned, differences_told, signature_of
 
 HERE = Path(__file__).parent
-DOCS = HERE.parent.parent / "docs" / "executions.md"
+PAGE = "executions.md"
 SURFACE: dict[str, dict[str, Any]] = json.loads((HERE / "executions_surface.json").read_text())
 ENTITIES: dict[str, Any] = json.loads((HERE / "seed_surface.json").read_text())
 DIFFERENCES: list[dict[str, Any]] = json.loads((HERE / "executions_differences.json").read_text())
@@ -77,8 +77,12 @@ def test_difference_is_about_a_member_and_has_a_reason(place: tuple[str, str]) -
 def test_difference_is_in_the_documentation(difference: dict[str, Any]) -> None:
     name, member = difference["where"].split(".")
     shown = f"{name}(" if member == "__init__" else member
-    table = DOCS.read_text().partition("## Differences from flytekit")[2]
-    assert shown in table
+    assert [row for row in differences_told(PAGE) if shown in row[0]]
+
+
+@pytest.mark.parametrize("row", differences_told(PAGE), ids=lambda row: row[0])
+def test_every_difference_in_the_documentation_has_a_reason(row: tuple[str, ...]) -> None:
+    assert_reasoned(row)
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=text)

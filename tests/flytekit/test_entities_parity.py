@@ -3,6 +3,7 @@
 The workflows are serialised by flytekit and compiled by the embedded server.
 """
 
+import asyncio
 import pickle
 import warnings
 from collections import OrderedDict
@@ -22,12 +23,13 @@ from flyteasync.entities import (
     FlyteNode,
     FlyteTask,
     FlyteWorkflow,
+    LazyEntity,
     TypedInterface,
 )
 from flyteasync.errors import FlyteAssertion
 from flyteasync.idl import admin, core
 from flyteasync.interop import message_of, pb2_of
-from flyteasync.server.compiler import compile_workflow, entity_key
+from flyteasync.server.compiler import LaunchPlanInterface, compile_workflow, entity_key
 
 # Not "flytekit" alone: that is the name of this folder, too.
 pytest.importorskip("flytekit.core.type_engine")
@@ -212,30 +214,17 @@ def compiled(entity: Any) -> tuple[core.CompiledWorkflowClosure, dict[Any, Any]]
     tasks = [message_of(core.TaskTemplate, model.template) for model in models.values() if isinstance(model, TaskSpec)]
     by_key = {entity_key(template.id): template for template in tasks}
     plans = {model.id: model.spec for model in models.values() if isinstance(model, LaunchPlanModel)}
-    interfaces = {launched_plan.name: message_of(core.TypedInterface, models_interface(launched))}
+    interface = message_of(core.TypedInterface, models_interface(launched))
+    interfaces = {launched_plan.name: LaunchPlanInterface(interface, optional=frozenset({"b"}))}
     spec = message_of(admin.WorkflowSpec, models[entity])
     closure = compile_workflow(
         spec.template, spec.sub_workflows, lambda found: by_key[entity_key(found)], lambda found: interfaces[found.name]
     )
-    parts = [closure.primary, *closure.sub_workflows]
-    for part in parts:
-        for node in part.template.nodes:
-            rename_arms(node)
     return closure, plans
 
 
 def models_interface(entity: Any) -> Any:
     return serialised(entity)[entity].template.interface
-
-
-def rename_arms(node: core.Node) -> None:
-    """Name what a branch chooses from as flyteadmin's compiler does."""
-    if node.branch_node is not None:
-        block = node.branch_node.if_else
-        for arm in [block.case.then_node, *(other.then_node for other in block.other), block.else_node]:
-            if arm is not None:
-                arm.id = f"{node.id}-{arm.id}"
-                rename_arms(arm)
 
 
 def both(entity: Any) -> tuple[FlyteWorkflow, Any]:
@@ -396,8 +385,6 @@ def test_task_properties_are_those_of_flytekit() -> None:
     assert int(mine.resource_type) == their.resource_type
     assert mine.entity_type_text == their.entity_type_text
     assert same(mine.to_flyte_idl(), their)
-    assert same(mine.construct_node_metadata(), their.construct_node_metadata())
-    assert mine.local_execution_mode() is their.local_execution_mode()
 
 
 def test_entities_are_made_of_flytekits_models() -> None:
@@ -456,7 +443,17 @@ def integer() -> core.Variable:
     return core.Variable(type=core.LiteralType(simple=core.SimpleType.INTEGER))
 
 
-FETCHED: list[Callable[[], Entity]] = [fetched_task, fetched_workflow, fetched_plan]
+async def fetch_task() -> FlyteTask:
+    return fetched_task()
+
+
+def fetched_lazily() -> LazyEntity[FlyteTask]:
+    lazy = LazyEntity(fetched_task().name, fetch_task)
+    asyncio.run(lazy.entity())
+    return lazy
+
+
+FETCHED: list[Callable[[], Entity]] = [fetched_task, fetched_workflow, fetched_plan, fetched_lazily]
 
 
 def spec_of(entity: Any) -> admin.WorkflowSpec:
@@ -479,6 +476,16 @@ def test_fetched_entity_becomes_a_node_as_flytekits_own(fetch: Callable[[], Enti
     assert spec == spec_of(fetch().to_flytekit())
     assert len(spec.template.nodes) == 3
     assert [node.upstream_node_ids for node in spec.template.nodes] == [[], ["first", "n2"], []]
+
+
+@pytest.mark.parametrize("fetch", FETCHED, ids=lambda fetch: fetch.__name__)
+def test_local_execution_mode_is_flytekits(fetch: Callable[[], Entity]) -> None:
+    assert fetch().local_execution_mode() is fetch().to_flytekit().local_execution_mode()
+
+
+@pytest.mark.parametrize("fetch", FETCHED, ids=lambda fetch: fetch.__name__)
+def test_node_metadata_is_flytekits(fetch: Callable[[], Entity]) -> None:
+    assert same(fetch().construct_node_metadata(), fetch().to_flytekit().construct_node_metadata())
 
 
 @pytest.mark.parametrize("fetch", FETCHED, ids=lambda fetch: fetch.__name__)
@@ -543,8 +550,9 @@ def test_launch_plan_without_interface_is_no_node() -> None:
         compile_with(plan, {"a": 1})
 
 
-def test_local_run_of_a_workflow_calls_the_stand_in() -> None:
-    entity = fetched_task()
+@pytest.mark.parametrize("fetch", FETCHED, ids=lambda fetch: fetch.__name__)
+def test_local_run_of_a_workflow_calls_the_stand_in(fetch: Callable[[], Entity]) -> None:
+    entity = fetch()
     given: list[dict[str, Any]] = []
 
     @workflow

@@ -374,9 +374,11 @@ def _bounds_hold(world: World) -> None:
 
 def _is_served(world: World, index: int, person: Person, asked: list[float]) -> None:
     """An execution of a project whose server works is asked for on time, however badly another one does."""
-    assert asked, "never asked for"
-    assert asked[0] <= person.begins + ROUND
     until = person.begins + person.patience
+    if not asked:
+        assert person.patience < ROUND, "never asked for"
+        return
+    assert asked[0] <= person.begins + ROUND
     if not person.exists:
         assert index in world.missed or until < person.begins + 2 * ROUND
         return

@@ -157,8 +157,14 @@ def _literal(writer: Writer, value: Any, expected: core.LiteralType, python_type
         raise FlyteValueException(f"{name}: the value is nested too deeply, or contains itself") from None
 
 
+_PLAIN = frozenset({bool, int, float, str, bytes, list, dict, type(None)})
+"""Types of values that are certainly no literals, told at once."""
+
+
 def given_literal(value: Any) -> core.Literal | None:
     """The literal that flyteidl or flytekit made; recognised by its message type, without importing either."""
+    if type(value) in _PLAIN:
+        return None
     if isinstance(value, core.Literal):
         return value
     to_idl = getattr(value, "to_flyte_idl", None)

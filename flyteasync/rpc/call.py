@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
+from types import CoroutineType
 from typing import Any, TypeVar
 
 from .. import codec
@@ -59,10 +60,10 @@ class RpcCaller:
             instrumentation=self.instrumentation,
         )
 
-    async def unary(
+    def unary(
         self, method: Method[Request, Reply], request: Request, *, deadline: Deadline | None = None
-    ) -> Reply:
-        """Perform one RPC.
+    ) -> CoroutineType[Any, Any, Reply]:
+        """Perform one RPC, when awaited.
 
         Args:
             method: which.
@@ -73,8 +74,13 @@ class RpcCaller:
             FlyteError: of the class that the server's status, or what went wrong on the way, maps to.
         """
         if self.instrumentation is None:
-            return await self._unary(method, request, deadline)
-        with self.instrumentation.call(method.path, self._transport.endpoint, identify(request)):
+            return self._unary(method, request, deadline)
+        return self._spanned(self.instrumentation, method, request, deadline)
+
+    async def _spanned(
+        self, spans: Instrumentation, method: Method[Request, Reply], request: Request, deadline: Deadline | None
+    ) -> Reply:
+        with spans.call(method.path, self._transport.endpoint, identify(request)):
             return await self._unary(method, request, deadline)
 
     async def _unary(self, method: Method[Request, Reply], request: Request, deadline: Deadline | None) -> Reply:

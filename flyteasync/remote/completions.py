@@ -8,11 +8,12 @@ from collections import deque
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from ..deadline import NEVER, Deadline
 from ..errors import FlyteError, FlyteSystemException, FlyteTimeout
 from ..executions import FlyteWorkflowExecution
+from ..executions.state import WorkflowExecutionState
 from ..idl import admin
 from ..watcher import Name, Wait, Watcher
 
@@ -22,8 +23,11 @@ LOADING = 32
 """Executions whose values are loaded at the same time."""
 
 
+E = TypeVar("E", bound=WorkflowExecutionState)
+
+
 @dataclass(frozen=True)
-class Outcome:
+class OutcomeOf(Generic[E]):
     """What became of one of many executions.
 
     Attributes:
@@ -35,13 +39,17 @@ class Outcome:
 
     index: int
     name: str
-    execution: FlyteWorkflowExecution | None = None
+    execution: E | None = None
     error: FlyteError | None = None
 
     @property
     def is_successful(self) -> bool:
         """Whether there is an execution, and it succeeded."""
         return self.execution is not None and self.execution.is_successful
+
+
+class Outcome(OutcomeOf[FlyteWorkflowExecution]):
+    """What became of one of many executions, as the async package shows it."""
 
 
 class Completions:

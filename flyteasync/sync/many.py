@@ -3,37 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from ..errors import FlyteError
 from ..remote.completions import Outcome as AioOutcome
+from ..remote.completions import OutcomeOf
 from ..remote.runs import Runs as AioRuns
 from .executions import FlyteWorkflowExecution, facade_of
 from .portal import portal
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one of many executions.
-
-    Attributes:
-        index: the place among the inputs or executions that were given; the first is 0.
-        name: of the execution; empty if it was not launched.
-        execution: finished, with its values loaded; None if it was not launched, or could not be awaited.
-        error: why there is no execution; None if there is one, also if that failed.
-    """
-
-    index: int
-    name: str
-    execution: FlyteWorkflowExecution | None = None
-    error: FlyteError | None = None
-
-    @property
-    def is_successful(self) -> bool:
-        """Whether there is an execution, and it succeeded."""
-        return self.execution is not None and self.execution.is_successful
+class Outcome(OutcomeOf[FlyteWorkflowExecution]):
+    """What became of one of many executions, as the facade shows it."""
 
 
 def outcome_of(outcome: AioOutcome) -> Outcome:

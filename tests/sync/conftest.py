@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from flyteasync import Config
 from flyteasync.server import Fault
 from flyteasync.server.host import Host
 from flyteasync.sync import FlyteRemote
+from flyteasync.sync.portal import portal
 from tests.support.backend import DOMAIN, FAST, PROJECT, TRANSPORT
 from tests.support.threaded import prepared_server
 
@@ -45,6 +47,14 @@ def misbehave(host: Host) -> Iterator[Misbehave]:
 
     yield replace
     replace()
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    """Return when a condition holds that comes true through I/O; fails after five seconds."""
+    end = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < end, "the condition did not come true"
+        portal().run(asyncio.sleep(0))
 
 
 def stats(host: Host, *, reset: bool = False) -> dict[str, Any]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import logging
 import threading
-import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -32,7 +30,7 @@ from flyteasync.server.host import Host
 from flyteasync.sync import FlyteRemote, FlyteWorkflowExecution
 from flyteasync.sync.portal import portal
 from tests.support.backend import DOMAIN, FAST, LONG_TEXT, PROJECT
-from tests.sync.conftest import Misbehave, calls, stats
+from tests.sync.conftest import Misbehave, calls, stats, wait_until
 
 Phase = core.WorkflowExecutionPhase
 INPUTS = {"n": 3, "name": "x"}
@@ -286,13 +284,6 @@ def test_a_thread_that_ends_leaves_the_remote_usable(config: Config) -> None:
 
 
 # Being dropped ...
-
-
-def wait_until(condition: Any) -> None:
-    end = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < end, "the condition did not come true"
-        portal().run(asyncio.sleep(0))
 
 
 def test_remotes_that_are_dropped_unclosed_close_their_connections(config: Config, host: Host) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from concurrent.futures import Future
 
@@ -11,6 +12,8 @@ from .app import Server
 from .config import ServerConfig
 from .hosting import Addresses, Host, pending
 from .references import HandlersReference, load_handlers
+
+logger = logging.getLogger(__name__)
 
 
 class ThreadHost(Host):
@@ -45,9 +48,11 @@ class ThreadHost(Host):
     def _run(self) -> None:
         try:
             asyncio.run(self._serve())
-        except BaseException as error:  # the caller waits for it in another thread  # noqa: BLE001
+        except BaseException as error:  # the caller waits for it in another thread
             if not self._started.done():
                 self._started.set_exception(error)
+            else:
+                logger.exception("the server at %s failed", self._started.result().endpoint)
         finally:
             self._ended.set_result(None)
 

@@ -58,6 +58,7 @@ class DaemonThreads:
                 error = RuntimeError(repr(raised)) if isinstance(raised, StopIteration) else raised
             except BaseException as raised:  # noqa: BLE001 # sys.exit() in a function must not end the thread
                 error = RuntimeError(repr(raised))
+                error.__cause__ = raised
             with contextlib.suppress(RuntimeError):
                 # The loop is closed if nobody waited for this call.
                 loop.call_soon_threadsafe(settle, result, error)

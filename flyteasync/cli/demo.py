@@ -18,12 +18,12 @@ def demo(executions: int, as_json: bool) -> None:
     from ..errors import FlyteError
     from .demo_render import progress, show
     from .demo_run import run
-    from .ending import ended_by_sigterm
+    from .ending import cancelled_by_sigterm, ended_by_sigterm
 
     try:
         # The cursor is hidden as long as there is progress to show.
         with ended_by_sigterm(), progress() as live:
-            report = asyncio.run(run(executions, live))
+            report = asyncio.run(cancelled_by_sigterm(run(executions, live)))
     except FlyteError as error:
         raise click.ClickException(str(error)) from error
     show(report, as_json=as_json)

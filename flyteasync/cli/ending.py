@@ -48,7 +48,8 @@ async def cancelled_by_sigterm(work: Awaitable[T]) -> T:
 def ended_by_sigterm() -> Generator[None]:
     """Have SIGTERM end the block as Ctrl-C does, with all that tidies up after that one, and exit with its own status.
 
-    What runs in an event loop is cancelled by `cancelled_by_sigterm`. Without this, the process ends on the spot: a hidden cursor stays hidden, and a child goes on for a moment.
+    What runs in an event loop is cancelled by `cancelled_by_sigterm`. Without this, the process ends on the spot: a
+    hidden cursor stays hidden, and a child goes on for a moment.
     """
     terminated = False
 

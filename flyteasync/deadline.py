@@ -55,7 +55,9 @@ class Deadline:
         """
         if timeout is None:
             return NEVER
-        return cls(asyncio.get_running_loop().time() + seconds(timeout, name))
+        if type(timeout) is not float or not timeout >= 0:  # as it mostly is
+            timeout = seconds(timeout, name)
+        return cls(asyncio.get_running_loop().time() + timeout)
 
     def remaining(self) -> float:
         """Seconds left, never below zero."""

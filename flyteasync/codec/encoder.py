@@ -38,11 +38,19 @@ def flatten(plan: Plan, message: Any, depth: int) -> bytes:
     if raw is not None:
         raw = raw.copy()  # before looking at `fields`: another thread may move a value from here to there
     fields = message.__dict__
+    writers = plan.writers
+    if raw is None:
+        if len(fields) == 1:  # as most messages that literals are made of: what else it might have need not be asked
+            (name,) = fields
+            writers = plan.writers_of.get(name, ())
+    elif len(raw) == 1 and not fields:
+        (name,) = raw
+        writers = plan.writers_of[name]
     members: dict[str, str] | None = None
     out: list[bytes] = []
     name = ""
     try:
-        for name, kind, explicit, tag, dump, group in plan.writers:
+        for name, kind, explicit, tag, dump, group in writers:
             if name in fields:
                 value = fields[name]
                 if value is None or not (explicit or value):
@@ -66,8 +74,9 @@ def flatten(plan: Plan, message: Any, depth: int) -> bytes:
             elif raw is not None and name in raw:
                 data = raw[name]
                 if isinstance(data, bytes):
+                    size = len(data)
                     out.append(tag)
-                    out.append(varint(len(data)))
+                    out.append(SMALL[size] if size < 128 else varint(size))
                     out.append(data)
                 else:
                     _append_pieces(tag, data, out)
@@ -83,9 +92,9 @@ def flatten(plan: Plan, message: Any, depth: int) -> bytes:
     except FlyteError:
         raise
     except BAD_TYPE as error:
-        raise FlyteTypeException(_complaint(plan, name, fields[name])) from error
+        raise FlyteTypeException(complaint(plan, name, fields[name])) from error
     except BAD_VALUE as error:
-        raise FlyteValueException(_complaint(plan, name, fields[name])) from error
+        raise FlyteValueException(complaint(plan, name, fields[name])) from error
     if "_unknown_fields" in fields:
         out.append(fields["_unknown_fields"])
     return b"".join(out)
@@ -110,7 +119,7 @@ def two_members(cls: type[Any], group: str, one: str, other: str) -> str:
     return f"{cls.__name__}: {one} and {other} are both set, but only one member of the oneof {group} can be"
 
 
-def _complaint(plan: Plan, name: str, value: Any) -> str:
+def complaint(plan: Plan, name: str, value: Any) -> str:
     """What is wrong with the value of a field, for all we can find out."""
     field = plan.fields[name]
     where = f"{plan.cls.__name__}.{name}"
@@ -217,13 +226,14 @@ def write_map(tag: bytes, key: Scalar, type_: Scalar | Nested, where: str) -> Wr
         for name, item in value.items():
             first = key.dump(name)
             second = type_.dump(item) if isinstance(type_, Scalar) else type_.dump(item, depth + 2)
+            size, second_size = len(first), len(second)
             entry = b"".join(
                 (
                     key_tag,
-                    varint(len(first)) if key_has_size else b"",
+                    b"" if not key_has_size else SMALL[size] if size < 128 else varint(size),
                     first,
                     value_tag,
-                    varint(len(second)) if value_has_size else b"",
+                    b"" if not value_has_size else SMALL[second_size] if second_size < 128 else varint(second_size),
                     second,
                 )
             )

@@ -101,10 +101,13 @@ class Message(betterproto2.Message):
     __signature__ = _SharedSignature()
 
     def __init__(self, /, *values: Any, **named: Any) -> None:
-        plan = plan_of(type(self))
+        cls = type(self)
+        plan = cls._plan
+        if plan is None or plan.cls is not cls:
+            plan = plan_of(cls)
         if values or not named.keys() <= plan.fields.keys():
-            named = arguments(plan, type(self), values, named)
-        vars(self).update(named)
+            named = arguments(plan, cls, values, named)
+        self.__dict__ = named  # pyright: ignore[reportGeneralTypeIssues, reportAttributeAccessIssue]
         self._raw = None
         self._depth = 0
 

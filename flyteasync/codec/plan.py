@@ -88,7 +88,7 @@ has none, OTHER for a Write; whether to do it for zero, too; the tag; what dumps
 class Plan:
     """How to read and write the messages of one class."""
 
-    __slots__ = ("checks", "cls", "fields", "long", "short", "writers")
+    __slots__ = ("checks", "cls", "fields", "long", "short", "writers", "writers_of")
 
     cls: type[Any]
 
@@ -107,6 +107,9 @@ class Plan:
     writers: list[Writer]
     """In the order of the fields' numbers."""
 
+    writers_of: dict[str, tuple[Writer]]
+    """The same, each alone, by the field's name."""
+
     def __init__(self, cls: type[Any], fields: Mapping[str, Field]) -> None:
         self.cls = cls
         self.fields = fields
@@ -114,6 +117,7 @@ class Plan:
         self.long = {}
         self.checks = {}
         self.writers = []
+        self.writers_of = {}
 
     def add_reader(self, tag: int, reader: Reader) -> None:
         """Have the fields with a tag read."""
@@ -121,6 +125,11 @@ class Plan:
             self.short[tag] = reader
         else:
             self.long[tag] = reader
+
+    def add_writer(self, writer: Writer) -> None:
+        """Have a field written, after those that were added before."""
+        self.writers.append(writer)
+        self.writers_of[writer[0]] = (writer,)
 
     def reader(self, tag: int) -> Reader | None:
         """How to read the fields with a tag; None if there are none."""

@@ -104,7 +104,7 @@ def _add(plan: Plan, field: Field) -> Any:
     lazy = (LazyTime if is_time else LazyOptional)(field.name, field.type)
     tag = field.number << 3 | LEN
     plan.add_reader(tag, (SUB, field.name, None, field.group))
-    plan.writers.append((field.name, TIME if is_time else SUB, True, varint(tag), field.type, field.group))
+    plan.add_writer((field.name, TIME if is_time else SUB, True, varint(tag), field.type, field.group))
     plan.checks[field.name] = lazy.check
     return lazy
 
@@ -123,7 +123,7 @@ def _add_map(plan: Plan, field: Field, key: Scalar) -> Lazy:
     where = f"{plan.cls.__name__}.{field.name}"
     tag = field.number << 3 | LEN
     plan.add_reader(tag, (ITEM, field.name, None, None))
-    plan.writers.append((field.name, OTHER, False, varint(tag), write_map(varint(tag), key, field.type, where), None))
+    plan.add_writer((field.name, OTHER, False, varint(tag), write_map(varint(tag), key, field.type, where), None))
     plan.checks[field.name] = lazy.check
     return lazy
 
@@ -141,7 +141,7 @@ def _add_list(plan: Plan, field: Field) -> Lazy:
         lazy = Lazy(name, ListType(type_), list)
         plan.add_reader(tag, (ITEM, name, None, None))
         plan.checks[name] = lazy.check
-    plan.writers.append((name, OTHER, False, varint(tag), write, None))
+    plan.add_writer((name, OTHER, False, varint(tag), write, None))
     return lazy
 
 
@@ -160,5 +160,5 @@ def _add_scalar(plan: Plan, field: Field, scalar: Scalar) -> Any:
     else:
         plan.add_reader(tag, (TEXT, name, None, group) if scalar.default == "" else (OTHER, name, read_bytes, group))
         kind = TEXT
-    plan.writers.append((name, kind, explicit, varint(tag), dump, group))
+    plan.add_writer((name, kind, explicit, varint(tag), dump, group))
     return None if field.optional else scalar.default

@@ -47,6 +47,8 @@ def message_of(cls: type[M], source: MessageLike) -> M:
         FlyteTypeException: it is none of these, or a message of another type.
         FlyteDecodeError: the bytes are not the wire form of that message.
     """
+    if isinstance(source, cls):
+        return source
     given = source
     if not isinstance(given, type) and callable(to_idl := getattr(given, "to_flyte_idl", None)):
         given = to_idl()

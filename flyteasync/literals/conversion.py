@@ -15,6 +15,9 @@ from .store import Access
 from .uploads import Upload, Uploads
 from .writing import Writer
 
+_ACCESS = Access()
+"""What conversions have that are given no access: it has no store, and pickles are as the environment says."""
+
 
 @dataclass(frozen=True)
 class Converted:
@@ -67,7 +70,8 @@ def convert(
         FlyteTypeException: a value that does not fit its variable.
     """
     uploads = Uploads(uploaded)
-    writer = Writer(REGISTRY, uploads=uploads, access=access or Access())
+    writer = Writer(REGISTRY, uploads=uploads, access=access or _ACCESS)
+    hints = type_hints or {}
     literals: dict[str, core.Literal] = {}
     for name, value in values.items():
         if name not in variables:
@@ -76,7 +80,7 @@ def convert(
         expected = variables[name].type
         if expected is None:
             raise FlyteTypeException(f"{name}: the interface does not give the variable a type")
-        literals[name] = _literal(writer, value, expected, (type_hints or {}).get(name), name)
+        literals[name] = _literal(writer, value, expected, hints.get(name), name)
     return Converted(core.LiteralMap(literals=literals), uploads.needed)
 
 
@@ -141,7 +145,7 @@ def to_python(
             nobody asked for.
         FlyteDecodeError: the literal's bytes are not in the format that they claim.
     """
-    reader = Reader(REGISTRY, access=access or Access())
+    reader = Reader(REGISTRY, access=access or _ACCESS)
     with naming(name):
         if as_type is None:
             as_type = Any if expected is None else reader.guess_or_any(expected)

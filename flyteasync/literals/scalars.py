@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import enum
 import numbers
+from collections.abc import Callable
+from functools import cached_property
 from typing import Any, ClassVar
 
+from ..codec import single
 from ..errors import FlyteValueException
 from ..idl import core
 from . import plain
@@ -66,6 +69,11 @@ class PrimitiveConverter(Converter):
     field: ClassVar[str]
     schema: ClassVar[dict[str, Any]]
 
+    @cached_property
+    def _literal(self) -> Callable[[Any], core.Literal]:
+        """What makes literals; not made before there is one to make, for it takes the plans of the classes."""
+        return single(core.Literal, "scalar", "primitive", self.field)
+
     def handles(self, python_type: Any) -> bool:
         return python_type is self.python_type
 
@@ -76,8 +84,7 @@ class PrimitiveConverter(Converter):
         return self.python_type
 
     def to_literal(self, value: Any, expected: core.LiteralType, hint: Any, name: str, writer: Writer) -> core.Literal:
-        primitive = core.Primitive(**{self.field: self.written(value, name, writer.strict)})
-        return core.Literal(scalar=core.Scalar(primitive=primitive))
+        return self._literal(self.written(value, name, writer.strict))
 
     def to_python(self, literal: core.Literal, python_type: Any, name: str, reader: Reader) -> Any:
         scalar = literal.scalar
@@ -138,9 +145,12 @@ class IntConverter(PrimitiveConverter):
         return self._number(value, name, reader.strict, 2**64, "64 bits")
 
     def _number(self, value: Any, name: str, strict: bool, end: int, what: str) -> int:
-        if isinstance(value, bool) or not isinstance(value, int if strict else numbers.Integral):
+        if type(value) is int:
+            number = value
+        elif isinstance(value, bool) or not isinstance(value, int if strict else numbers.Integral):
             raise wrong_type(name, "int", value)
-        number = int(value)
+        else:
+            number = int(value)
         if not -(2**63) <= number < end:
             raise FlyteValueException(f"{name}: the number does not fit into {what}")
         return number
@@ -157,6 +167,8 @@ class FloatConverter(PrimitiveConverter):
     schema: ClassVar[dict[str, Any]] = {"type": "number"}
 
     def written(self, value: Any, name: str, strict: bool) -> float:
+        if type(value) is float:
+            return value
         if isinstance(value, bool) or not isinstance(value, float if strict else numbers.Real):
             raise wrong_type(name, "float", value)
         try:

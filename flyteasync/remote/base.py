@@ -45,6 +45,8 @@ class RemoteBase:
     _default_project: str | None
     _default_domain: str | None
     _values: Values
+    _view: RpcCaller | None = None
+    """The caller of a remote that has options of its own, for as long as the connection is the same."""
 
     @property
     def config(self) -> Config:
@@ -92,7 +94,12 @@ class RemoteBase:
     @property
     def _caller(self) -> RpcCaller:
         caller = self._connection.caller
-        return caller if self._options is caller.options else caller.view(self._options)
+        if self._options is caller.options:
+            return caller
+        view = self._view
+        if view is None or view.options is not self._options or not view.shares(caller):
+            view = self._view = caller.view(self._options)
+        return view
 
     def _scope(self, project: str | None, domain: str | None) -> tuple[str, str]:
         """Project and domain of a call.

@@ -23,7 +23,8 @@ from ..idl.services import AdminService
 from ..rpc import RpcCaller
 from ..rpc.retry import AMBIGUOUS, Again, Kind, may_repeat, repeat
 from ..watcher import Name
-from .launch_request import OnConflict, differences
+from .checks import OnConflict
+from .launch_request import differences
 
 logger = logging.getLogger("flyteasync.launch")
 
@@ -43,10 +44,14 @@ _LIMIT_REACHED = "concurrency limit"
 
 
 class Creation:
-    """Has executions exist, each exactly once."""
+    """Has executions exist, each exactly once.
+
+    Attributes:
+        caller: what it calls through.
+    """
 
     def __init__(self, caller: RpcCaller) -> None:
-        self._caller = caller
+        self.caller = caller
         self._admin = AdminService(caller)
         self._policy = caller.options.retry
 
@@ -109,7 +114,7 @@ class Creation:
             )
 
     def _deadline(self) -> Deadline:
-        return Deadline.after(self._caller.options.timeout)
+        return Deadline.after(self.caller.options.timeout)
 
     async def _create_absent(
         self, request: admin.ExecutionCreateRequest, name: Name, on_conflict: OnConflict, until: Deadline
@@ -128,10 +133,10 @@ class Creation:
             first = failed
 
         async def attempt(number: int) -> admin.Execution | None:
-            self._caller.stats.retries[_METHODS[type(request)]] += 1
+            self.caller.stats.retries[_METHODS[type(request)]] += 1
             return await self._create_once(request, name, until, number)
 
-        what, budget = f"launch of {name}", self._caller.budget
+        what, budget = f"launch of {name}", self.caller.budget
         return await repeat(attempt, first, what=what, until=until, policy=self._policy, budget=budget)
 
     async def _create_once(

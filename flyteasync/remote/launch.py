@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..deadline import Deadline
-from ..errors import FlyteEntityAlreadyExistsException, FlyteInvalidInputException
+from ..errors import FlyteEntityAlreadyExistsException
+from .checks import check_inputs, check_names, check_on_conflict
 from .fetch import Fetching
 from .names import check_name, generate_name
 
@@ -15,13 +16,15 @@ if TYPE_CHECKING:
     from ..executions import FlyteWorkflowExecution
     from ..executions.context import AgainRequest
     from ..watcher import Name
+    from .checks import OnConflict
     from .creation import Creation
-    from .launch_request import OnConflict
     from .options import OptionsLike
 
 
 class Launching(Fetching):
     """The part of FlyteRemote that launches."""
+
+    _creation: Creation | None = None
 
     async def execute(
         self,
@@ -82,9 +85,7 @@ class Launching(Fetching):
             FlyteConcurrencyLimitReached: the launch plan allows no further execution now.
         """
         # A program that launches nothing does not pay for what launching needs.
-        from .launch_request import check_inputs, check_on_conflict
-        from .launcher import Launcher, fetched
-        from .options import settings_of
+        from .launcher import Launcher, fetched, settings_of
 
         check_inputs(inputs)
         check_on_conflict(on_conflict)
@@ -134,21 +135,14 @@ class Launching(Fetching):
     @property
     def creation(self) -> Creation:
         """What creates executions, with this remote's options."""
-        from .creation import Creation
+        caller = self._caller
+        if self._creation is None or self._creation.caller is not caller:
+            from .creation import Creation
 
-        return Creation(self._caller)
+            self._creation = Creation(caller)
+        return self._creation
 
     def count_launch(self, *, adopted: bool) -> None:
         """Count an execution that was launched, or found to be there."""
         launches = self._connector.launches
         launches["adopted" if adopted else "launched"] += 1
-
-
-def check_names(name: object, prefix: object) -> None:
-    """Refuse a name together with a prefix.
-
-    Raises:
-        FlyteInvalidInputException: both are given.
-    """
-    if name is not None and prefix is not None:
-        raise FlyteInvalidInputException("give either a name or a prefix of generated names, not both")

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 from .. import codec
 from ..entities import FlyteLaunchPlan, FlyteTask, FlyteWorkflow, TypedInterface
 from ..errors import FlyteInvalidInputException, FlyteTypeException, FlyteValueException
 from ..idl import admin, core
-
-OnConflict = Literal["same", "adopt", "raise"]
-"""What becomes of an execution that has the caller's name already: see `FlyteRemote.execute`."""
 
 
 @dataclass(frozen=True)
@@ -51,28 +46,6 @@ def check_entity(entity: object) -> FlyteLaunchPlan | FlyteWorkflow | FlyteTask:
     return entity
 
 
-def check_inputs(inputs: object) -> None:
-    """Refuse inputs that are no mapping.
-
-    Raises:
-        FlyteTypeException: they are not.
-    """
-    if inputs is not None and not isinstance(inputs, Mapping):
-        raise FlyteTypeException(f"inputs must be a mapping of values by name, got {type(inputs).__name__}")
-
-
-def check_on_conflict(on_conflict: object) -> None:
-    """Refuse an unknown on_conflict.
-
-    Raises:
-        FlyteInvalidInputException: it is unknown.
-    """
-    if on_conflict not in get_args(OnConflict):
-        raise FlyteInvalidInputException(
-            f"on_conflict must be one of {', '.join(get_args(OnConflict))}, got {on_conflict!r}"
-        )
-
-
 def check_given(target: Target, literals: core.LiteralMap) -> None:
     """Refuse inputs that the target fixes, and a lack of those that it requires.
 
@@ -80,14 +53,13 @@ def check_given(target: Target, literals: core.LiteralMap) -> None:
         FlyteValueException: an input that cannot be given.
         FlyteInvalidInputException: a required input is missing.
     """
-    fixed = sorted(literals.literals.keys() - target.interface.inputs.keys())
-    if fixed:
-        raise FlyteValueException(f"launch plan {target.id.name} does not let its caller give {', '.join(fixed)}")
-    missing = sorted(target.required - literals.literals.keys())
-    if missing:
-        raise FlyteInvalidInputException(
-            f"{target.id.name} needs the input{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
-        )
+    given = literals.literals.keys()
+    if fixed := given - target.interface.inputs.keys():
+        names = ", ".join(sorted(fixed))
+        raise FlyteValueException(f"launch plan {target.id.name} does not let its caller give {names}")
+    if missing := target.required - given:
+        names = ", ".join(sorted(missing))
+        raise FlyteInvalidInputException(f"{target.id.name} needs the input{'s' if len(missing) > 1 else ''} {names}")
 
 
 def differences(wanted: admin.ExecutionCreateRequest, found: admin.Execution, inputs: core.LiteralMap) -> list[str]:

@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Any, cast
 from ..entities import Entity, FlyteLaunchPlan, FlyteTask, FlyteWorkflow, LazyEntity, TypedInterface
 from ..executions import FlyteWorkflowExecution
 from ..idl import admin, core
+from ..literals import convert
 from ..watcher import Name
-from .launch_request import OnConflict, Target, check_entity, check_given, check_inputs, entity_of, target_of
+from .checks import OnConflict, check_inputs
+from .launch_request import Target, check_entity, check_given, entity_of, target_of
 from .names import generate_name
-from .options import LaunchSettings
+from .options import LaunchSettings, settings_of
 
 if TYPE_CHECKING:
     from .launch import Launching
+
+__all__ = ["Launcher", "fetched", "settings_of"]
 
 
 class Launcher:
@@ -74,8 +78,6 @@ class Launcher:
         self, inputs: Mapping[str, Any] | None, name: Name
     ) -> tuple[Target, admin.ExecutionCreateRequest]:
         """What to send; everything that can be wrong with it is found out before."""
-        from ..literals import convert  # a program that launches nothing does not pay for it
-
         check_inputs(inputs)
         literals = convert(inputs or {}, self._entity.interface.inputs, type_hints=self._type_hints).complete()
         target = self._target

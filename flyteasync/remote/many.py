@@ -10,7 +10,7 @@ import anyio
 
 from ..deadline import Deadline, Duration, seconds, within
 from ..errors import FlyteInvalidInputException, FlyteTimeout, FlyteTypeException
-from .launch import check_names
+from .checks import check_names
 from .names import generate_name
 from .running import Running
 
@@ -172,8 +172,7 @@ class Many(Running):
         """
         # A program that launches one does not pay for what launching many needs.
         from .items import check_names_given
-        from .launcher import Launcher, fetched
-        from .options import settings_of
+        from .launcher import Launcher, fetched, settings_of
         from .runs import Runs, RunSettings
 
         _check_inputs(entity, inputs)

@@ -60,6 +60,10 @@ class RpcCaller:
             instrumentation=self.instrumentation,
         )
 
+    def shares(self, other: RpcCaller) -> bool:
+        """Whether the other one calls over the same connection."""
+        return self._transport is other._transport
+
     def unary(
         self, method: Method[Request, Reply], request: Request, *, deadline: Deadline | None = None
     ) -> CoroutineType[Any, Any, Reply]:

@@ -11,7 +11,7 @@ import pytest
 from flyteasync import FlyteRemote
 from flyteasync.errors import FlyteEntityAlreadyExistsException, FlyteInvalidInputException, Status
 from flyteasync.idl import core
-from flyteasync.remote.launch_request import OnConflict
+from flyteasync.remote.checks import OnConflict
 from flyteasync.server import Fault
 from tests.server import build
 from tests.support.backend import Backend, register, single

@@ -1,0 +1,43 @@
+"""Checks of arguments that cost nothing to load: a remote that launches nothing has them, too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Literal, get_args
+
+from ..errors import FlyteInvalidInputException, FlyteTypeException
+
+OnConflict = Literal["same", "adopt", "raise"]
+"""What becomes of an execution that has the caller's name already: see `FlyteRemote.execute`."""
+
+_ON_CONFLICT: Final = get_args(OnConflict)
+
+
+def check_inputs(inputs: object) -> None:
+    """Refuse inputs that are no mapping.
+
+    Raises:
+        FlyteTypeException: they are not.
+    """
+    if inputs is not None and not isinstance(inputs, (dict, Mapping)):  # a dict is recognised faster than a Mapping
+        raise FlyteTypeException(f"inputs must be a mapping of values by name, got {type(inputs).__name__}")
+
+
+def check_on_conflict(on_conflict: object) -> None:
+    """Refuse an unknown on_conflict.
+
+    Raises:
+        FlyteInvalidInputException: it is unknown.
+    """
+    if on_conflict not in _ON_CONFLICT:
+        raise FlyteInvalidInputException(f"on_conflict must be one of {', '.join(_ON_CONFLICT)}, got {on_conflict!r}")
+
+
+def check_names(name: object, prefix: object) -> None:
+    """Refuse a name together with a prefix.
+
+    Raises:
+        FlyteInvalidInputException: both are given.
+    """
+    if name is not None and prefix is not None:
+        raise FlyteInvalidInputException("give either a name or a prefix of generated names, not both")

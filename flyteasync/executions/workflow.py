@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 import anyio
 from typing_extensions import override
 
+from ..cleanup import to_the_end
 from ..deadline import Deadline, Duration, seconds
 from ..entities import FlyteWorkflow, TypedInterface
 from ..errors import (
@@ -267,18 +268,21 @@ class FlyteWorkflowExecution(Renewed):
             async with execution.terminate_on_cancel():
                 await execution.wait()
 
-        The cancelled task asks for the abort, waits for the server's answer for 5 seconds at most, and goes on being
-        cancelled. Costs one TerminateExecution, if it comes to it.
+        The cancelled task asks for the abort, waits for the server's answer for 5 seconds at most, also if it is
+        cancelled again, and goes on being cancelled. Costs one TerminateExecution, if it comes to it.
         """
         try:
             yield self
         except asyncio.CancelledError:
-            with anyio.move_on_after(TERMINATE_LIMIT, shield=True):
-                try:
-                    await self.terminate(cause)
-                except FlyteError:
-                    logger.warning("execution %s could not be aborted on cancellation", self._name, exc_info=True)
+            await to_the_end(self._abort(cause))
             raise
+
+    async def _abort(self, cause: str) -> None:
+        with anyio.move_on_after(TERMINATE_LIMIT):
+            try:
+                await self.terminate(cause)
+            except FlyteError:
+                logger.warning("execution %s could not be aborted on cancellation", self._name, exc_info=True)
 
     async def terminate(self, cause: str) -> None:
         """Ask the server to abort the execution; it is ABORTED some time later, which `wait` waits for.

@@ -367,3 +367,23 @@ async def test_terminate_on_cancel_aborts_the_execution_and_goes_on_being_cancel
         await execution.wait(poll_interval=0)
         assert execution.error is not None
         assert execution.error.message == "the request was cancelled"
+
+
+async def test_terminate_on_cancel_aborts_the_execution_though_the_task_is_cancelled_twice() -> None:
+    async with Backend() as backend:
+        (execution,) = await launch(backend, "hold", {"name": "x"})
+        backend.misbehave(Fault(method="TerminateExecution", kind="delay", delay=0.05))
+
+        async def work() -> None:
+            async with execution.terminate_on_cancel("the request was cancelled"):
+                await execution.wait()
+
+        task = asyncio.create_task(work())
+        await eventually(lambda: backend.held and backend.remote.watcher.waiting)
+        task.cancel()
+        await eventually(lambda: backend.server.stats.in_flight)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await execution.sync()
+        assert execution.closure.abort_metadata is not None

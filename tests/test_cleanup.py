@@ -3,6 +3,7 @@
 import asyncio
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from flyteasync.cleanup import to_the_end
@@ -57,7 +58,7 @@ async def test_a_cancelled_scope_of_anyio_is_left_after_the_work() -> None:
         scope.cancel()
         asyncio.get_running_loop().call_soon(work.go.set)
         assert await to_the_end(work.run()) == "done"
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
         pytest.fail("the scope is cancelled")
     assert scope.cancelled_caught
 

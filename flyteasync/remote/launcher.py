@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
@@ -44,9 +45,13 @@ class Launcher:
 
     async def launch(self, inputs: Mapping[str, Any] | None, prefix: str | None = None) -> FlyteWorkflowExecution:
         """Launch under a generated name."""
-        name = self._name(generate_name(prefix))
-        target, request = await self._request(inputs, name)
-        return self._execution(target, request, name, await self._remote.creation.create(request, name))
+        return await self.launch_new(inputs, generate_name(prefix))
+
+    async def launch_new(self, inputs: Mapping[str, Any] | None, name: str) -> FlyteWorkflowExecution:
+        """Launch under a name that was generated for it."""
+        full = self._name(name)
+        target, request = await self._request(inputs, full)
+        return self._execution(target, request, full, await self._remote.creation.create(request, full))
 
     async def launch_named(
         self, inputs: Mapping[str, Any] | None, name: str, on_conflict: OnConflict
@@ -57,10 +62,19 @@ class Launcher:
         found = await self._remote.creation.create_named(request, full, on_conflict)
         return self._execution(target, request, full, found)
 
-    async def launch_absent(self, inputs: Mapping[str, Any], name: str) -> FlyteWorkflowExecution:
-        """Launch under a name that was not taken a moment ago."""
+    async def launch_absent(self, inputs: Mapping[str, Any], name: str, until: float) -> FlyteWorkflowExecution:
+        """Launch under a name that was not taken a moment ago.
+
+        Args:
+            inputs: values by name.
+            name: the name.
+            until: when, on the loop's clock, what is known of the name has grown old, so that it is looked for again.
+        """
         full = self._name(name)
-        target, request = await self._request(inputs, full)
+        target, request = await self._request(inputs, full)  # may have to ask for the launch plan
+        if asyncio.get_running_loop().time() > until:
+            found = await self._remote.creation.create_named(request, full, "same")
+            return self._execution(target, request, full, found)
         found = await self._remote.creation.create_absent(request, full, "same")
         return self._execution(target, request, full, found)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import cached_property
 
 from ..entities import FlyteWorkflow
 from ..idl import admin
@@ -37,13 +38,13 @@ class Snapshot:
     ordinal: int = 0
     existing: bool = False
 
-    @property
+    @cached_property
     def closure(self) -> admin.ExecutionClosure:
         """The closure, never None."""
         closure = self.execution.closure
         return closure if closure is not None else admin.ExecutionClosure()
 
-    @property
+    @cached_property
     def phase(self) -> Phase:
         """The phase."""
         return Phase(self.closure.phase)
@@ -69,12 +70,22 @@ def merge(current: Snapshot, new: Snapshot) -> Snapshot:
     older, newer = (current, new) if new.ordinal >= current.ordinal else (new, current)
     ended = current if current.done else new
     execution = ended.execution if ended.done and ended.phase != newer.phase else newer.execution
-    data = Data(
-        newer.data.inputs if newer.data.inputs is not None else older.data.inputs,
-        newer.data.outputs if newer.data.outputs is not None else older.data.outputs,
-        newer.data.unreadable or older.data.unreadable,
-        newer.data.unreadable_inputs or older.data.unreadable_inputs,
+    data = newer.data
+    if older.data is not data:
+        data = Data(
+            newer.data.inputs if newer.data.inputs is not None else older.data.inputs,
+            newer.data.outputs if newer.data.outputs is not None else older.data.outputs,
+            newer.data.unreadable or older.data.unreadable,
+            newer.data.unreadable_inputs or older.data.unreadable_inputs,
+        )
+    tree = new if new.nodes_ordinal > current.nodes_ordinal else current
+    return Snapshot(
+        execution,
+        data,
+        tree.nodes,
+        tree.nodes_ordinal,
+        tree.nodes_final,
+        tree.workflow or current.workflow or new.workflow,
+        newer.ordinal,
+        existing=True,
     )
-    tree = max(current, new, key=lambda one: one.nodes_ordinal)
-    workflow = tree.workflow or current.workflow or new.workflow
-    return replace(tree, execution=execution, data=data, workflow=workflow, ordinal=newer.ordinal, existing=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 
 from ..entities import FlyteWorkflow
 from ..idl import admin
@@ -14,7 +13,7 @@ from .base import Data
 from .node import FlyteNodeExecution
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """All that an execution object shows, replaced in one assignment.
 
@@ -37,17 +36,22 @@ class Snapshot:
     workflow: FlyteWorkflow | None = None
     ordinal: int = 0
     existing: bool = False
+    _phase: Phase | None = field(default=None, init=False, repr=False, compare=False)
 
-    @cached_property
+    @property
     def closure(self) -> admin.ExecutionClosure:
         """The closure, never None."""
         closure = self.execution.closure
         return closure if closure is not None else admin.ExecutionClosure()
 
-    @cached_property
+    @property
     def phase(self) -> Phase:
         """The phase."""
-        return Phase(self.closure.phase)
+        phase = self._phase
+        if phase is None:  # it is asked for often, and a snapshot never changes
+            phase = Phase(self.closure.phase)
+            object.__setattr__(self, "_phase", phase)
+        return phase
 
     @property
     def done(self) -> bool:

@@ -10,7 +10,7 @@ import anyio
 
 from ..deadline import Deadline, Duration, seconds, within
 from ..errors import FlyteInvalidInputException, FlyteTimeout, FlyteTypeException
-from .checks import check_names
+from .checks import check_names, check_type_hints
 from .names import generate_name
 from .running import Running
 
@@ -168,7 +168,8 @@ class Many(Running):
 
         Raises:
             FlyteInvalidInputException: a number that is not positive, a name that is not valid or there twice.
-            FlyteTypeException: inputs that cannot be iterated over, or an entity that cannot be launched.
+            FlyteTypeException: inputs that cannot be iterated over, an entity that cannot be launched, or type_hints
+                that are no mapping.
         """
         # A program that launches one does not pay for what launching many needs.
         from .items import check_names_given
@@ -176,6 +177,7 @@ class Many(Running):
         from .runs import Runs, RunSettings
 
         _check_inputs(entity, inputs)
+        check_type_hints(type_hints)
         check_names(names, execution_name_prefix)
         if execution_name_prefix is not None:
             generate_name(execution_name_prefix)  # refuses now what would fail for every input

@@ -19,7 +19,6 @@ from ..executions import FlyteWorkflowExecution
 from ..idl import admin
 from ..watcher import Name
 from .completions import Completions, Outcome
-from .creation import execution_of
 from .items import Inputs, Item, Names, items_of
 from .launcher import Launcher
 from .lookup import Lookup
@@ -285,7 +284,7 @@ class Runs:
                         "execution %s could not be terminated: %s",
                         execution.id.name,
                         error,
-                        extra=execution_of(Name.of(execution.id)),
+                        extra=Name.of(execution.id).extra(),
                     )
 
         async with anyio.create_task_group() as group:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import inspect
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 
 from flyteasync import FlyteLaunchPlan, FlyteRemote, FlyteTask, FlyteWorkflow
+from flyteasync.entities import LazyEntity
 from flyteasync.errors import (
     FlyteError,
     FlyteInvalidInputException,
@@ -109,7 +111,7 @@ async def test_a_name_that_cannot_be_is_refused(backend: Backend, kind: str, nam
     assert "execution_name" in str(error)
 
 
-@pytest.mark.parametrize("prefix", ["", "Upper", "a b", "x" * 43, 5], ids=repr)
+@pytest.mark.parametrize("prefix", ["", "Upper", "a b", "x" * 44, 5], ids=repr)
 async def test_a_prefix_that_cannot_be_is_refused(backend: Backend, prefix: Any) -> None:
     plan = await backend.remote.fetch_launch_plan(name="nothing")
     error = await refused(backend, plan, {}, execution_name_prefix=prefix)
@@ -143,6 +145,41 @@ async def test_options_of_a_wrong_type_are_refused(backend: Backend, options: di
     plan = await backend.remote.fetch_launch_plan(name="nothing")
     error = await refused(backend, plan, {}, **options)
     assert next(iter(options)) in str(error)
+
+
+@pytest.mark.parametrize("hints", [5, [("name", str)], "name", {5: int}], ids=repr)
+async def test_type_hints_that_are_not_by_name_are_refused(backend: Backend, hints: Any) -> None:
+    plan = await backend.remote.fetch_launch_plan(name="hold")
+    error = await refused(backend, plan, {"name": "x"}, type_hints=hints)
+    assert isinstance(error, FlyteTypeException)
+    assert "type_hints must be a mapping" in str(error)
+    with pytest.raises(FlyteTypeException, match="type_hints must be a mapping"):
+        backend.remote.execute_many(plan, [{"name": "x"}], type_hints=hints)
+    assert await backend.executions() == []
+
+
+async def test_type_hints_may_be_any_mapping(backend: Backend) -> None:
+    plan = await backend.remote.fetch_launch_plan(name="defaults")
+    hints: Any = MappingProxyType({"a": int, "o0": float})
+    execution = await backend.remote.execute(plan, {"a": 1}, type_hints=hints, wait=True)
+    assert isinstance(execution.outputs["o0"], float)
+
+
+@pytest.mark.parametrize("wait", ["no", 1, None], ids=repr)
+async def test_a_wait_that_is_neither_true_nor_false_is_refused(backend: Backend, wait: Any) -> None:
+    plan = await backend.remote.fetch_launch_plan(name="nothing")
+    assert "wait must be True or False" in str(await refused(backend, plan, {}, wait=wait))
+
+
+@pytest.mark.parametrize(
+    "names", [{"execution_name": "Bad_Name"}, {"execution_name_prefix": "Bad_"}, {"wait": "no"}], ids=repr
+)
+async def test_what_is_wrong_with_a_launch_is_told_before_a_lazy_entity_is_fetched(
+    backend: Backend, names: dict[str, Any]
+) -> None:
+    lazy = LazyEntity("nothing", lambda: backend.remote.fetch_launch_plan(name="nothing"))
+    await refused(backend, lazy, {}, **names)
+    assert not lazy.entity_fetched()
 
 
 async def test_the_callers_inputs_are_not_changed(backend: Backend) -> None:

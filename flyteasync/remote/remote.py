@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Self
+from typing import Self, TypedDict
 
 import anyio
 
@@ -17,6 +17,7 @@ from ..literals import Store
 from ..rpc import UNSET, CallOptions, CallStats, Instrumentation, RetryPolicy, TokenSource, Unset
 from ..transport import Transport, TransportName, TransportOptions, check_name, make_transport
 from .base import Values
+from .checks import check_config
 from .connection import Connector
 from .many import Many
 from .metrics import metrics_of
@@ -38,6 +39,18 @@ class Readiness:
 
     version: str
     latency: float
+
+
+class RemoteOptions(TypedDict, total=False):
+    """The keyword arguments of `FlyteRemote`, for what passes them on; they are described there."""
+
+    transport: TransportName
+    options: CallOptions | None
+    max_concurrent_rpcs: int
+    tokens: TokenSource | None
+    storage: Store | None
+    allow_pickle: bool | None
+    instrumentation: Instrumentation | None
 
 
 class FlyteRemote(Many):
@@ -77,8 +90,10 @@ class FlyteRemote(Many):
             instrumentation: observes calls and waits, for example `flyteasync.rpc.otel.OpenTelemetry()`.
 
         Raises:
+            FlyteTypeException: a config that is none.
             FlyteInvalidInputException: an endpoint or option that cannot be.
         """
+        check_config(config)
         check_name(transport)
         self._config = config
         self._default_project = default_project

@@ -78,7 +78,7 @@ def check_execution(execution: object, kind: type[E], name: str) -> E:
         FlyteTypeException: it is not.
     """
     if not isinstance(execution, kind):
-        raise FlyteTypeException(f"an execution is needed, a {name}; got {kind_of(execution)}")
+        raise FlyteTypeException(f"a {name} is needed; got {kind_of(execution)}")
     return execution
 
 

@@ -51,7 +51,7 @@ async def test_a_verb_says_which_kind_of_execution_it_takes(bare: Backend) -> No
     }
     for given, said in wrong.items():
         for call in (remote.sync(given), remote.wait(given), remote.terminate(given, "why"), remote.wait_all([given])):
-            with pytest.raises(FlyteTypeException, match=f"a flyteasync.FlyteWorkflowExecution; got {said}"):
+            with pytest.raises(FlyteTypeException, match=f"a flyteasync.FlyteWorkflowExecution is needed; got {said}"):
                 await call
         with pytest.raises(FlyteTypeException, match=said):
             remote.as_completed([given])

@@ -106,7 +106,7 @@ def test_wait_all_returns_the_same_objects_finished(remote: FlyteRemote) -> None
     finished = remote.wait_all(iter(executions), poll_interval=0)
     assert all(one is other for one, other in zip(finished, executions, strict=True))
     assert all(execution.is_successful for execution in finished)
-    with pytest.raises(FlyteTypeException, match=r"flyteasync\.sync\.FlyteWorkflowExecution; got .*FlyteLaunchPlan"):
+    with pytest.raises(FlyteTypeException, match=r"FlyteWorkflowExecution is needed; got .*FlyteLaunchPlan"):
         remote.wait_all([plan])  # type: ignore[list-item]
 
 

@@ -13,11 +13,11 @@ from flyteasync.errors import FlyteAssertion, FlyteInvalidInputException, FlyteT
 from flyteasync.sync import FlyteRemote, FlyteWorkflowExecution
 
 WRONG: list[tuple[str, Callable[[FlyteRemote], Any], str]] = [
-    ("a text", lambda _: "x", r"flyteasync\.sync\.FlyteWorkflowExecution; got str$"),
+    ("a text", lambda _: "x", r"flyteasync\.sync\.FlyteWorkflowExecution is needed; got str$"),
     (
         "an execution of the async package",
         lambda remote: remote.aio.execution("x"),
-        r"a flyteasync\.sync\.FlyteWorkflowExecution; got flyteasync\.executions\.workflow\.FlyteWorkflowExecution$",
+        r"flyteasync\.sync\.FlyteWorkflowExecution is needed; got flyteasync\.executions\.workflow\.FlyteWorkflowExecution$",
     ),
 ]
 

@@ -17,7 +17,7 @@ WRONG: list[tuple[str, Callable[[FlyteRemote], Any], str]] = [
     (
         "an execution of the async package",
         lambda remote: remote.aio.execution("x"),
-        r"flyteasync\.sync\.FlyteWorkflowExecution is needed; got flyteasync\.executions\.workflow\.FlyteWorkflowExecution$",
+        r"sync\.FlyteWorkflowExecution is needed; got flyteasync\.executions\.workflow\.FlyteWorkflowExecution$",
     ),
 ]
 

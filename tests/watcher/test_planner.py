@@ -28,7 +28,7 @@ from flyteasync.watcher.plan import (
     Row,
     Target,
 )
-from flyteasync.watcher.planner import Planner
+from flyteasync.watcher.planner import DISTRUST, Planner
 
 ROUND = 64 * POLL_PACE
 """Seconds that it may take until everybody who is due was asked for, in the populations of these tests."""
@@ -90,11 +90,15 @@ def test_a_name_that_cannot_stand_in_a_filter_is_asked_for_singly() -> None:
     for name in ("a", "b", "c;d", "e", "f", "g)+value_in(state,1", "h"):
         _wait(planner, Name("p", "d", name), 0.0)
     chunks: list[list[str]] = []
+    singly: list[str] = []
     while isinstance(step := planner.step(now), Poll):
-        if not step.singly:
+        if step.singly:
+            singly.append(step.targets[0].name.name)
+        else:
             chunks.append([one.name.name for one in step.targets])
         now += POLL_PACE
-    assert chunks == [["a", "b"], ["e", "f"]]
+    assert chunks == [["a", "b", "e", "f", "h"]]
+    assert sorted(singly) == ["c;d", "g)+value_in(state,1"]
 
 
 @given(st.lists(st.tuples(st.sampled_from(["a", "b", "c"]), st.booleans()), max_size=60), st.integers(1, 10))
@@ -219,6 +223,23 @@ def test_a_question_with_too_large_an_answer_is_asked_in_halves_until_each_is_al
     assert sizes[:2] == [100, 50]
     assert sizes.count(1) >= 1
     assert len(sizes) < 30
+
+
+def test_after_a_while_names_are_asked_for_in_large_chunks_again() -> None:
+    planner, now = Planner(), 0.0
+    for index in range(CHUNK):
+        _wait(planner, Name("p", "d", f"e{index}"), 0.0)
+    planner.too_large(_poll(planner, now), now)
+    sizes: list[tuple[float, int]] = []
+    while now < 4 * DISTRUST:
+        step = planner.step(now)
+        if isinstance(step, Poll):
+            sizes.append((now, len(step.targets)))
+            planner.answered(step, {one.name for one in step.targets}, now)
+        now += POLL_PACE
+    assert {size for at, size in sizes if at < DISTRUST} == {CHUNK // 2}
+    assert sizes[-1][1] == CHUNK
+    assert not planner.line.shares
 
 
 # All of it, against a server that fails and hangs ...

@@ -213,7 +213,7 @@ async def test_an_execution_that_does_not_exist_ends_its_wait_and_no_other(backe
 
 @pytest.mark.parametrize(
     "status",
-    [Status.PERMISSION_DENIED, Status.UNAUTHENTICATED, Status.INVALID_ARGUMENT, Status.UNIMPLEMENTED],
+    [Status.PERMISSION_DENIED, Status.INVALID_ARGUMENT, Status.UNIMPLEMENTED],
     ids=lambda status: status.name,
 )
 @pytest.mark.parametrize("count", [1, 6], ids=["alone", "in a chunk"])

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from abc import abstractmethod
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass
 from typing import Any, cast
+
+from typing_extensions import override
 
 from ..errors import FlyteError, FlyteInvalidInputException
 from .names import check_name
@@ -37,6 +49,31 @@ class Item:
     error: FlyteError | None = None
 
 
+class Sliced(AsyncIterable[Mapping[str, Any]]):
+    """Inputs that somebody else reads, several at a time."""
+
+    @abstractmethod
+    async def next(self, size: int) -> list[Mapping[str, Any]]:
+        """The next inputs, `size` at the most; none after the last.
+
+        Raises what reading them raised, after what came before it. What was read for a call that was cancelled is not
+        lost: see `rest`.
+        """
+
+    @abstractmethod
+    def rest(self) -> Iterator[Mapping[str, Any]]:
+        """What was read and not handed out."""
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """Read no more."""
+
+    @override
+    async def __aiter__(self) -> AsyncGenerator[Mapping[str, Any]]:
+        while batch := await self.next(1):
+            yield batch[0]
+
+
 class Source:
     """Takes inputs, and numbers and names them; knows what it has taken and not handed out.
 
@@ -46,10 +83,12 @@ class Source:
     def __init__(self, inputs: Inputs, names: Names | None) -> None:
         self._namer = _Namer(names)
         self._failure: FlyteInvalidInputException | None = None
-        size = 1 if names is None else AHEAD
-        self._inputs: _Slices | _Singly | _Ahead
-        if not isinstance(inputs, AsyncIterable):
-            self._inputs = _Slices(inputs, size)
+        self._inputs: Sliced | _Slices | _Singly | _Ahead
+        self._size = size = 1 if names is None else AHEAD
+        if isinstance(inputs, Sliced):
+            self._inputs = inputs
+        elif not isinstance(inputs, AsyncIterable):
+            self._inputs = _Slices(inputs)
         elif names is None:
             self._inputs = _Singly(inputs)
         else:
@@ -63,7 +102,7 @@ class Source:
         """
         if self._failure is not None:
             raise self._failure
-        given = await self._inputs.next()
+        given = await self._inputs.next(self._size)
         items = [self._namer.item(each) for each in given[: self._namer.left]]
         if len(items) < len(given) or (not given and self._namer.left):
             self._failure = self._namer.mismatch(more=len(given) > 0)
@@ -82,7 +121,7 @@ class Source:
 
     async def aclose(self) -> None:
         """Take no more."""
-        if isinstance(self._inputs, _Ahead):
+        if isinstance(self._inputs, (Sliced, _Ahead)):
             await self._inputs.aclose()
 
 
@@ -154,17 +193,16 @@ def check_names_given(names: object, inputs: object) -> Names:
 class _Slices:
     """Inputs that do not have to be waited for."""
 
-    def __init__(self, inputs: Iterable[Mapping[str, Any]], size: int) -> None:
+    def __init__(self, inputs: Iterable[Mapping[str, Any]]) -> None:
         self._iterator = iter(inputs)
         self._is_sequence = isinstance(inputs, Sequence)
-        self._size = size
         self._failure: Exception | None = None
 
-    async def next(self) -> list[Mapping[str, Any]]:
+    async def next(self, size: int) -> list[Mapping[str, Any]]:
         batch: list[Mapping[str, Any]] = []
         if self._failure is None:
             try:
-                batch.extend(itertools.islice(self._iterator, self._size))
+                batch.extend(itertools.islice(self._iterator, size))
             except Exception as error:  # noqa: BLE001 # the inputs' own; what came before it counts
                 self._failure = error
         if self._failure is not None and not batch:
@@ -181,7 +219,7 @@ class _Singly:
     def __init__(self, inputs: AsyncIterable[Mapping[str, Any]]) -> None:
         self._iterator = aiter(inputs)
 
-    async def next(self) -> list[Mapping[str, Any]]:
+    async def next(self, _size: int) -> list[Mapping[str, Any]]:
         try:
             return [await anext(self._iterator)]
         except StopAsyncIteration:
@@ -202,7 +240,7 @@ class _Ahead:
         self._reading: asyncio.Task[None] | None = None
         self._failure: Exception | None = None
 
-    async def next(self) -> list[Mapping[str, Any]]:
+    async def next(self, _size: int) -> list[Mapping[str, Any]]:
         if self._reading is None:
             self._reading = asyncio.get_running_loop().create_task(self._read(self._iterator))
         while not self._taken and not self._reading.done():

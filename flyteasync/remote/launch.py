@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..deadline import Deadline
 from ..errors import FlyteEntityAlreadyExistsException
-from .checks import check_inputs, check_names, check_on_conflict
+from .checks import check_inputs, check_names, check_on_conflict, check_type_hints, check_wait
 from .fetch import Fetching
 from .names import check_name, generate_name
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from ..executions.context import AgainRequest
     from ..watcher import Name
     from .checks import OnConflict
-    from .creation import Creation
+    from .creation import Creation, Launched
     from .options import OptionsLike
 
 
@@ -88,8 +87,14 @@ class Launching(Fetching):
         from .launcher import Launcher, fetched, settings_of
 
         check_inputs(inputs)
+        check_type_hints(type_hints)
+        check_wait(wait)
         check_on_conflict(on_conflict)
         check_names(execution_name, execution_name_prefix)
+        if execution_name is not None:
+            check_name(execution_name)
+        elif execution_name_prefix is not None:
+            generate_name(execution_name_prefix)  # refuses now what would fail after the entity was fetched
         settings = settings_of(
             options,
             overwrite_cache=overwrite_cache,
@@ -105,31 +110,35 @@ class Launching(Fetching):
         if execution_name is None:
             execution = await launcher.launch(inputs, execution_name_prefix)
         else:
-            execution = await launcher.launch_named(inputs, check_name(execution_name), on_conflict)
+            execution = await launcher.launch_named(inputs, execution_name, on_conflict)
         return await execution.wait() if wait else execution
 
     async def launch_again(self, request: AgainRequest, execution_name: str | None = None) -> Name:
         """Have an execution run once more, exactly once; see `FlyteWorkflowExecution.relaunch` and `recover`.
 
         Args:
-            request: which one, and how; its name is filled in.
+            request: which one, and how.
             execution_name: the name of the new one; generated if not given.
         """
-        from ..executions.again import repeats
+        from ..executions.again import named, repeats
         from ..watcher import Name
+        from .creation import Launched, Origin
 
-        source = Name.of(request.id)
+        source, creation = Name.of(request.id), self.creation
         name = source._replace(name=generate_name() if execution_name is None else check_name(execution_name))
-        request.name = name.name
-        found = None
-        if execution_name is not None:
-            found = await self.creation.find(name, Deadline.after(self._options.timeout))
-        if found is None:
-            found = await self.creation.create(request, name)
-        if found is not None and execution_name is not None and not repeats(found, request):
+        request, until = named(request, name.name), creation.deadline()
+        if execution_name is None:
+            launched = await creation.create(request, name)
+        elif (taken := await creation.find(name, until)) is not None:
+            launched = Launched(Origin.THERE, taken)
+        else:
+            launched = await creation.create_once(request, name, until)
+        found = launched.execution
+        if execution_name is not None and found is not None and not repeats(found, request):
             raise FlyteEntityAlreadyExistsException(
                 f"execution {name} exists already, and not as a repetition of {source.name}", identifier=str(name)
             )
+        self.count_launch(launched)
         return name
 
     @property
@@ -139,10 +148,9 @@ class Launching(Fetching):
         if self._creation is None or self._creation.caller is not caller:
             from .creation import Creation
 
-            self._creation = Creation(caller)
+            self._creation = Creation(caller, self._values)
         return self._creation
 
-    def count_launch(self, *, adopted: bool) -> None:
-        """Count an execution that was launched, or found to be there."""
-        launches = self._connector.launches
-        launches["adopted" if adopted else "launched"] += 1
+    def count_launch(self, launched: Launched) -> None:
+        """Count an execution that was launched, or was there already."""
+        self._connector.launches["adopted" if launched.adopted else "launched"] += 1

@@ -10,9 +10,9 @@ import anyio
 
 from ..deadline import Deadline, Duration, as_float, seconds, within
 from ..errors import FlyteInvalidInputException, FlyteTimeout, FlyteTypeException
-from .checks import check_names
+from .checks import check_names, check_type_hints, executions_of, kind_of
 from .names import generate_name
-from .running import Running
+from .running import EXECUTION, Running
 
 if TYPE_CHECKING:
     from ..entities import Entity
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from .launcher import Launcher
     from .options import OptionsLike
     from .runs import Runs
-
-_TEXTS = (str, bytes, bytearray)
-_ITERABLE = (Iterable, AsyncIterable)
 
 LAUNCHES_PER_SECOND = 80.0
 """Launches a second unless told otherwise; flyteadmin hands at most 100 a second to Kubernetes, and queues the rest."""
@@ -171,7 +168,8 @@ class Many(Running):
 
         Raises:
             FlyteInvalidInputException: a number that is not positive, a name that is not valid or there twice.
-            FlyteTypeException: inputs that cannot be iterated over, or an entity that cannot be launched.
+            FlyteTypeException: inputs that cannot be iterated over, an entity that cannot be launched, or type_hints
+                that are no mapping.
         """
         # A program that launches one does not pay for what launching many needs.
         from .driving import RunSettings
@@ -180,6 +178,7 @@ class Many(Running):
         from .runs import Runs
 
         _check_inputs(entity, inputs)
+        check_type_hints(type_hints)
         check_names(names, execution_name_prefix)
         if execution_name_prefix is not None:
             generate_name(execution_name_prefix)  # refuses now what would fail for every input
@@ -239,13 +238,7 @@ def _choice(what: str, value: str, *known: str) -> str:
 def _executions(executions: Iterable[FlyteWorkflowExecution]) -> list[FlyteWorkflowExecution]:
     from ..executions import FlyteWorkflowExecution
 
-    if not isinstance(executions, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise FlyteTypeException(f"executions must be an iterable of executions, got {type(executions).__name__}")
-    everything = list(executions)
-    for execution in everything:
-        if not isinstance(execution, FlyteWorkflowExecution):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise FlyteTypeException(f"executions are needed, got {type(execution).__name__}")
-    return everything
+    return executions_of(executions, FlyteWorkflowExecution, EXECUTION)
 
 
 def _check_inputs(entity: Any, inputs: object) -> None:
@@ -254,14 +247,12 @@ def _check_inputs(entity: Any, inputs: object) -> None:
 
     if not isinstance(entity, LazyEntity):
         check_entity(entity)
-    kind = type(inputs).__name__
     # A mapping or a text can be iterated over, too, and was meant to be one input.
-    if (
-        hasattr(inputs, "keys")
-        or isinstance(inputs, (str, bytes, bytearray, memoryview))
-        or not isinstance(inputs, (Iterable, AsyncIterable))
-    ):
-        raise FlyteTypeException(f"inputs must be an iterable of mappings, one for each execution, got {kind}")
+    single = hasattr(inputs, "keys") or isinstance(inputs, (str, bytes, bytearray))
+    if single or not isinstance(inputs, (Iterable, AsyncIterable)):
+        raise FlyteTypeException(
+            f"inputs must be an iterable of mappings, one for each execution, got {kind_of(inputs)}"
+        )
 
 
 def _too_late(unfinished: list[str], total: int, limit: float) -> FlyteTimeout:

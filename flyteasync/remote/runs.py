@@ -17,7 +17,6 @@ from ..errors import FlyteEntityNotExistException, FlyteError, FlyteUsageError
 from ..executions import FlyteWorkflowExecution
 from ..watcher import Name
 from .completions import Completions, Outcome
-from .creation import execution_of
 from .driving import Driver, RunSettings
 from .items import Inputs, Names
 from .launcher import Launcher
@@ -178,7 +177,7 @@ class Runs:
                     if in_doubt and isinstance(error, FlyteEntityNotExistException):
                         return
                     name = Name.of(execution.id)
-                    logger.warning("execution %s could not be terminated: %s", name, error, extra=execution_of(name))
+                    logger.warning("execution %s could not be terminated: %s", name, error, extra=name.extra())
 
         async with anyio.create_task_group() as group:
             for execution in driver.launched.values():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import enum
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from ..deadline import Deadline
@@ -25,6 +25,9 @@ MIN_RETRY_AFTER = 1.0
 
 SERVER_FAULT_ATTEMPTS = 5
 """UNKNOWN and INTERNAL may be a passing database conflict or a lasting defect: they are tried this often, not more."""
+
+LAST_ATTEMPT = 2.0
+"""Seconds that a pause leaves for a last attempt, if it would otherwise last beyond the deadline."""
 
 
 class Kind(enum.Enum):
@@ -48,17 +51,15 @@ def kind_of(path: str) -> Kind:
     return Kind.ONCE if path in _ONCE else Kind.REPEATABLE
 
 
-def may_repeat(
-    kind: Kind, status: Status, attempts: int, max_attempts: int | None, *, unprocessed: bool = False
-) -> bool:
-    """Whether a call that failed with `status` at its `attempts`-th attempt should be attempted again.
+def may_repeat(kind: Kind, status: Status, number: int, max_attempts: int | None, *, unprocessed: bool = False) -> bool:
+    """Whether a call that failed with `status` at its attempt of that number should be attempted again.
 
     One that the server certainly did not look at is repeated whatever it does.
     """
-    if (kind is Kind.ONCE and not unprocessed) or (max_attempts is not None and attempts >= max_attempts):
+    if (kind is Kind.ONCE and not unprocessed) or (max_attempts is not None and number >= max_attempts):
         return False
     if status in _IN_THE_SERVER:
-        return attempts < SERVER_FAULT_ATTEMPTS
+        return number < SERVER_FAULT_ATTEMPTS
     return status in _ON_THE_WAY
 
 
@@ -78,6 +79,7 @@ async def repeat(
     until: Deadline,
     policy: RetryPolicy,
     budget: RetryBudget,
+    extra: Mapping[str, object] | None = None,
 ) -> T:
     """Go on after a first failed attempt, with jittered pauses, until success, a final failure or the deadline.
 
@@ -85,9 +87,10 @@ async def repeat(
         attempt: called with the number of the attempt, 2 and up; raises Again to be called once more.
         failed: how the first attempt ended.
         what: names the operation in the log.
-        until: no pause reaches beyond it.
+        until: no pause reaches beyond it; one that would is cut short, and followed by the last attempt.
         policy: the pauses.
         budget: pays for every attempt.
+        extra: what records in the log carry beside their text.
 
     Raises:
         FlyteError: that of the last attempt which was not cut off, with a note of how many were made; or what attempt
@@ -95,20 +98,30 @@ async def repeat(
     """
     import tenacity  # a call that succeeds at once does not pay for it
 
-    made = 0
+    number = 0
+    is_last = False
+    drawn = tenacity.wait_random_exponential(multiplier=policy.initial_backoff, max=policy.max_backoff)
 
     async def numbered() -> T:
-        nonlocal made, failed
-        made += 1
-        if made == 1:
+        nonlocal number, failed
+        number += 1
+        if number == 1:
             raise failed  # tenacity begins with an attempt, and the first one is over
         try:
-            return await attempt(made)
+            return await attempt(number)
         except Again as again:
             # An attempt that the deadline cut off tells less than the one before it.
             if again.error.status is not Status.DEADLINE_EXCEEDED or until.remaining() > 0:
                 failed = again
             raise
+
+    def pause(state: tenacity.RetryCallState) -> float:
+        nonlocal is_last
+        wanted, left = drawn(state), until.remaining()
+        if is_last or wanted < left:
+            return wanted
+        is_last = left > 0
+        return max(left / 2, left - LAST_ATTEMPT)
 
     def exhausted(state: tenacity.RetryCallState) -> bool:
         now = asyncio.get_running_loop().time()
@@ -122,12 +135,14 @@ async def repeat(
 
     def log(state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
-        logger.debug("%s: attempt %d failed, again in %.2f s: %s", what, made, state.upcoming_sleep, error)
+        logger.debug(
+            "%s: attempt %d failed, again in %.2f s: %s", what, number, state.upcoming_sleep, error, extra=extra
+        )
 
     retrying = tenacity.AsyncRetrying(
         # A predicate that is true of more would retry CancelledError (tenacity#529).
         retry=tenacity.retry_if_exception_type(Again),
-        wait=tenacity.wait_random_exponential(multiplier=policy.initial_backoff, max=policy.max_backoff),
+        wait=pause,
         stop=exhausted,
         sleep=asyncio.sleep,
         before_sleep=log,
@@ -136,5 +151,5 @@ async def repeat(
     try:
         return await retrying(numbered)
     except Again:
-        failed.error.add_note(f"gave up after {made} attempts")
+        failed.error.add_note(f"gave up after {number} attempts")
         raise failed.error from None

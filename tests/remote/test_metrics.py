@@ -42,6 +42,15 @@ async def test_launches_waits_and_ends_are_counted(backend: Backend) -> None:
     assert now["polls"] >= 1
 
 
+@pytest.mark.parametrize("named", [{}, {"execution_name": "mine"}], ids=["generated", "named"])
+async def test_a_launch_whose_reply_was_lost_counts_as_launched(backend: Backend, named: dict[str, str]) -> None:
+    plan = await backend.remote.fetch_launch_plan(name="nothing")
+    backend.misbehave(Fault(method="CreateExecution", kind="lost_reply", times=1))
+    await backend.remote.execute(plan, None, **named)  # pyright: ignore[reportArgumentType]
+    metrics = backend.remote.metrics()
+    assert (metrics["launched"], metrics["adopted"]) == (1, 0)
+
+
 async def test_rpcs_are_counted_by_method_and_status(bare: Backend) -> None:
     bare.misbehave(Fault(method="GetVersion", times=2))
     await bare.remote.with_options(timeout=5).admin.get_version(VERSION)

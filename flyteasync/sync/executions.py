@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import weakref
 from collections.abc import Mapping
@@ -332,6 +333,18 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
         self._aio = execution
         self._shown: tuple[Mapping[str, AioNode], Mapping[str, FlyteNodeExecution]] = ({}, {})
         execution.facade = weakref.ref(self)  # a cycle would keep the remote's connection open until it is collected
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_shown"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.show(self._aio)
+
+    def __copy__(self) -> Self:
+        copied = object.__new__(type(self))
+        copied.__setstate__({**self.__getstate__(), "_aio": copy.copy(self._aio)})
+        return copied
 
     def watch(
         self, nodes: bool = False, since: Event | str | datetime | None = None, poll_interval: Duration | None = None

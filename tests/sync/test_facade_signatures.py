@@ -165,3 +165,25 @@ def test_a_subclass_can_override_verbs_and_call_those_of_its_base(host: Host) ->
         assert execution.is_successful
         assert remote.executed == 1
         assert type(remote.with_options(timeout=1)) is Counting
+
+
+DOCUMENTED = [
+    sync.FlyteRemote,
+    sync.FlyteWorkflowExecution,
+    sync.FlyteNodeExecution,
+    sync.FlyteTaskExecution,
+    sync.Outcome,
+    sync.Runs,
+    sync.Completed,
+    sync.Watch,
+]
+
+
+@pytest.mark.parametrize("shown", DOCUMENTED, ids=lambda shown: shown.__name__)
+def test_what_editors_show_of_the_facade_is_true_of_the_facade(shown: type) -> None:
+    """An editor shows the docstring that is written at a method, so none may be one of the async package."""
+    members = inspect.getmembers(shown, lambda member: callable(member) or isinstance(member, property))
+    for name, member in [("", shown), *((name, member) for name, member in members if not name.startswith("_"))]:
+        text = inspect.getdoc(member) or ""
+        assert text, name
+        assert not re.search(r"\bawait\b|\basync (for|with)\b|comes with|\bcoroutine\b|\btask that\b", text), name

@@ -6,13 +6,12 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any, Self, TypedDict
+from typing import Self, TypedDict
 
 import anyio
 
 from ..config import Config, parse_endpoint
 from ..deadline import Duration, seconds
-from ..errors import FlyteUsageError
 from ..idl import admin
 from ..literals import Store
 from ..rpc import UNSET, CallOptions, CallStats, Instrumentation, RetryPolicy, TokenSource, Unset
@@ -215,10 +214,6 @@ class FlyteRemote(Many):
         grace = 0.0 if kind is not None else 1.0
         with anyio.move_on_after(grace + CLOSING_LIMIT, shield=True):
             await self.aclose(grace)
-
-    def __reduce__(self) -> str | tuple[Any, ...]:
-        """Refuse to be pickled or copied: a connection belongs to one process, and to one event loop."""
-        raise FlyteUsageError("a remote cannot be pickled or copied: make another one with its `config`")
 
     def __repr__(self) -> str:
         scope = "/".join(part for part in (self._default_project, self._default_domain) if part)

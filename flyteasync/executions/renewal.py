@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import itertools
 import logging
 import math
 from abc import abstractmethod
 from collections.abc import Awaitable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 from typing_extensions import override
 
@@ -44,6 +46,27 @@ class Renewed(WorkflowExecutionState):
     def snapshot(self) -> Snapshot:
         """All that the properties show, at one moment."""
         return self._state
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Connections do not travel; whoever unpickles it has a remote of his own.
+        return {name: value for name, value in vars(self).items() if name not in ("_remote", "_ordinals", "facade")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._remote = None
+        self._ordinals = itertools.count(max(self._state.ordinal, self._state.nodes_ordinal) + 1)
+
+    def __copy__(self) -> Self:
+        return self._copied(self.__getstate__())
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self._copied(copy.deepcopy(self.__getstate__(), memo))
+
+    def _copied(self, state: dict[str, Any]) -> Self:
+        copied = object.__new__(type(self))
+        copied.__setstate__(state)
+        copied._remote = self._remote
+        return copied
 
     @property
     def _context(self) -> Context:

@@ -217,7 +217,8 @@ class Creation:
         from ..executions.data import DataLoader, Expected
 
         try:
-            loaded = await within(until, DataLoader(self._values.access).load(data, Expected(succeeded=False)))
+            loader = DataLoader(self._values.access)
+            loaded = await within(until, loader.load(data, Expected(succeeded=False), name))
         except TimeoutError:
             return None
         return loaded.inputs.literals if loaded.inputs else None

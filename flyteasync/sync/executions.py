@@ -21,11 +21,11 @@ from ..executions.base import Data
 from ..executions.snapshot import Snapshot
 from ..executions.state import WorkflowExecutionState
 from ..interop import MessageLike, pb2_of
-from ..watcher import Event
+from ..watcher import Event, Name
 from .blocking import Twin, blocking
 from .watch import Watch
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("flyteasync.sync")
 
 
 def facade_of(execution: AioExecution) -> FlyteWorkflowExecution:
@@ -43,7 +43,8 @@ async def looked_at(execution: AioExecution) -> AioExecution:
         return await execution.sync(sync_nodes=execution.is_done)
     except FlyteSystemException as error:
         # It was launched: an error would make its caller launch it again.
-        logger.warning("launched %s, but could not look at it: %s", execution.short_string(), error)
+        extra = Name.of(execution.id).extra()
+        logger.warning("launched %s, but could not look at it: %s", execution.short_string(), error, extra=extra)
         return execution
 
 

@@ -15,6 +15,7 @@ from ..executions import FlyteWorkflowExecution as AioExecution
 from ..remote import FlyteRemote as AioRemote
 from ..remote.connection import Connector
 from ..rpc import CallStats
+from ..watcher import Name
 from .blocking import blocking, delegating
 from .executions import FlyteWorkflowExecution, facade_of, looked_at
 from .many import Runs
@@ -38,7 +39,8 @@ async def fetch_execution(
     try:
         await execution.fetch_workflow()
     except FlyteError as error:
-        logger.warning("the workflow of %s could not be fetched: %s", execution.short_string(), error)
+        extra = Name.of(execution.id).extra()
+        logger.warning("the workflow of %s could not be fetched: %s", execution.short_string(), error, extra=extra)
     return execution
 
 

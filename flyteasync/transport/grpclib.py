@@ -20,7 +20,7 @@ from .link import Attempt, Link, RequestHeaders
 from .replies import timeout_header
 from .tls import client_context, split, warn_of_blind_trust
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("flyteasync.transport")
 
 CONNECT_LIMIT = 20.0
 """Seconds after which connecting is given up; gRPC's own."""

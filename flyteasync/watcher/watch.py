@@ -211,7 +211,8 @@ class Watch:
         except FlyteError as error:
             if not error.retryable:
                 raise
-            logger.debug("the nodes of %s could not be listed: %s", self._watched.name, error)
+            name = self._watched.name
+            logger.debug("the nodes of %s could not be listed: %s", name, error, extra=name.extra())
             return False
         return True
 

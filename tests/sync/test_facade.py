@@ -197,6 +197,7 @@ def test_a_launch_is_not_lost_because_a_look_at_it_failed(
     with caplog.at_level(logging.WARNING, "flyteasync"):
         execution = remote.execute(plan)
     assert "launched flytesnacks/development/" in caplog.text
+    assert caplog.records[-1].__dict__["execution"] == f"flytesnacks/development/{execution.id.name}"
     misbehave()
     assert execution.wait().is_successful
 

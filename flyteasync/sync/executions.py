@@ -38,9 +38,9 @@ def facade_of(execution: AioExecution) -> FlyteWorkflowExecution:
 
 
 async def looked_at(execution: AioExecution) -> AioExecution:
-    """An execution as flytekit returns it from a launch: how far it is, and the nodes of a finished one."""
+    """An execution as flytekit returns it from a launch: how far it is, and the nodes of one that was awaited."""
     try:
-        return await execution.sync(sync_nodes=execution.is_done)
+        return await execution.sync(sync_nodes=execution.is_done and execution.snapshot.loaded)
     except FlyteSystemException as error:
         # It was launched: an error would make its caller launch it again.
         extra = Name.of(execution.id).extra()

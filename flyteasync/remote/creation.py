@@ -281,7 +281,7 @@ class _Pursuit:
         most = self._policy.max_attempts
         if isinstance(error, FlyteEntityAlreadyExistsException):
             return await self._judge_existing(error, last=number == most)
-        if isinstance(error, FlyteRemoteClosed) and not never_processed(error):
+        if isinstance(error, FlyteRemoteClosed) and (self._may_be_ours or not never_processed(error)):
             raise self._in_doubt(error, "the remote was closed")
         if error.status is None or error.status not in AMBIGUOUS:
             raise error

@@ -270,7 +270,7 @@ class Runs:
             driver.queue.put(Outcome(item.index, name.name, error=_in_doubt(item, name)))
             raise
         except Exception as error:  # noqa: BLE001 # values of callers run code of callers; the others go on
-            driver.queue.put(Outcome(item.index, item.name or "", error=_ours(error, item)))
+            driver.queue.put(Outcome(item.index, item.name or "", error=_ours(error, item, name)))
         finally:
             self._launching.release()
 
@@ -348,11 +348,11 @@ def _in_doubt(item: Item, name: Name) -> FlyteDeadlineExceeded:
     )
 
 
-def _ours(error: Exception, item: Item) -> FlyteError:
+def _ours(error: Exception, item: Item, name: Name) -> FlyteError:
     """The error as one of the package's."""
     if isinstance(error, FlyteError):
         return error
-    logger.error("input %d could not be launched", item.index, exc_info=error)
-    ours = FlyteSystemException(f"input {item.index} could not be launched: {error!r}", identifier=item.name)
+    logger.error("input %d could not be launched", item.index, exc_info=error, extra=name.extra())
+    ours = FlyteSystemException(f"input {item.index} could not be launched: {error!r}", identifier=str(name))
     ours.__cause__ = error
     return ours

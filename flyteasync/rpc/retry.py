@@ -26,7 +26,7 @@ MIN_RETRY_AFTER = 1.0
 SERVER_FAULT_ATTEMPTS = 5
 """UNKNOWN and INTERNAL may be a passing database conflict or a lasting defect: they are tried this often, not more."""
 
-LAST_ATTEMPT = 2.0
+LAST_ATTEMPT = 1.0
 """Seconds that a pause leaves for a last attempt, if it would otherwise last beyond the deadline."""
 
 

@@ -93,17 +93,19 @@ class RemoteExecutionBase(IdlEntity):
             FlyteAssertion: the execution is in progress, did not succeed, or its outputs were not loaded yet or could
                 not be read; tells which URI.
         """
-        this = self.short_string()
         if not self.is_done:
             raise FlyteAssertion(
-                f"Please wait until the execution has completed before requesting the outputs: {this} is in progress"
+                "Please wait until the execution has completed before requesting the outputs: "
+                f"{self.short_string()} is in progress"
             )
         if self.error is not None:
             raise FlyteAssertion(
-                f"Outputs could not be found because the execution ended in failure: {this}: {self.error.message}"
+                "Outputs could not be found because the execution ended in failure: "
+                f"{self.short_string()}: {self.error.message}"
             )
         if self._data.outputs is not None:
             return self._data.outputs
+        this = self.short_string()
         if self._data.unreadable is not None:
             raise FlyteAssertion(f"the outputs of {this} could not be read: {self._data.unreadable}")
         raise FlyteAssertion(f"the outputs of {this} are not loaded yet: {self._loading} first")

@@ -132,10 +132,11 @@ class DataLoader:
         literals = dict(shown.literals) if shown is not None else {}
         signed = blob.url if blob is not None and blob.bytes > 0 else ""
         places = [] if literals or variables == {} else [place for place in (signed, uri) if place]
-        try:
-            literals = await self._in_time(self._complete(literals, places))
-        except FlyteError as error:
-            return _Side(None, str(error))
+        if places or next(find_offloaded(literals), None) is not None:
+            try:
+                literals = await self._in_time(self._complete(literals, places))
+            except FlyteError as error:
+                return _Side(None, str(error))
         return _Side(self._resolver(literals, variables, hints))
 
     def _resolver(

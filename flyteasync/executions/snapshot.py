@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from ..entities import FlyteWorkflow
 from ..idl import admin
@@ -13,7 +13,7 @@ from .base import Data
 from .node import FlyteNodeExecution
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """All that an execution object shows, replaced in one assignment.
 
@@ -36,6 +36,7 @@ class Snapshot:
     workflow: FlyteWorkflow | None = None
     ordinal: int = 0
     existing: bool = False
+    _phase: Phase | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def closure(self) -> admin.ExecutionClosure:
@@ -46,7 +47,11 @@ class Snapshot:
     @property
     def phase(self) -> Phase:
         """The phase."""
-        return Phase(self.closure.phase)
+        phase = self._phase
+        if phase is None:  # it is asked for often, and a snapshot never changes
+            phase = Phase(self.closure.phase)
+            object.__setattr__(self, "_phase", phase)
+        return phase
 
     @property
     def done(self) -> bool:
@@ -69,12 +74,22 @@ def merge(current: Snapshot, new: Snapshot) -> Snapshot:
     older, newer = (current, new) if new.ordinal >= current.ordinal else (new, current)
     ended = current if current.done else new
     execution = ended.execution if ended.done and ended.phase != newer.phase else newer.execution
-    data = Data(
-        newer.data.inputs if newer.data.inputs is not None else older.data.inputs,
-        newer.data.outputs if newer.data.outputs is not None else older.data.outputs,
-        newer.data.unreadable or older.data.unreadable,
-        newer.data.unreadable_inputs or older.data.unreadable_inputs,
+    data = newer.data
+    if older.data is not data:
+        data = Data(
+            newer.data.inputs if newer.data.inputs is not None else older.data.inputs,
+            newer.data.outputs if newer.data.outputs is not None else older.data.outputs,
+            newer.data.unreadable or older.data.unreadable,
+            newer.data.unreadable_inputs or older.data.unreadable_inputs,
+        )
+    tree = new if new.nodes_ordinal > current.nodes_ordinal else current
+    return Snapshot(
+        execution,
+        data,
+        tree.nodes,
+        tree.nodes_ordinal,
+        tree.nodes_final,
+        tree.workflow or current.workflow or new.workflow,
+        newer.ordinal,
+        existing=True,
     )
-    tree = max(current, new, key=lambda one: one.nodes_ordinal)
-    workflow = tree.workflow or current.workflow or new.workflow
-    return replace(tree, execution=execution, data=data, workflow=workflow, ordinal=newer.ordinal, existing=True)

@@ -38,7 +38,8 @@ class WorkflowExecutionState(RemoteExecutionBase):
     @property
     def id(self) -> core.WorkflowExecutionIdentifier:
         """Project, domain and name."""
-        return self.snapshot.execution.id or core.WorkflowExecutionIdentifier()
+        identifier = self.snapshot.execution.id
+        return identifier if identifier is not None else core.WorkflowExecutionIdentifier()
 
     @property
     def spec(self) -> admin.ExecutionSpec:

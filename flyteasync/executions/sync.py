@@ -15,6 +15,7 @@ from ..entities import FlyteWorkflow, TypedInterface
 from ..errors import FlyteDecodeError, FlyteError
 from ..idl import admin, core
 from ..watcher import Name
+from ..watcher.nodes import next_token
 from ..watcher.plan import Phase
 from .base import Data
 from .concurrent import Workers
@@ -324,18 +325,6 @@ class TreeReader:
 def _outputs_uri(snapshot: Snapshot) -> str:
     outputs = snapshot.closure.outputs
     return (outputs.uri or "") if outputs is not None else ""
-
-
-def next_token(token: str, seen: set[str]) -> str:
-    """The token of the next page, noted as seen; empty after the last page.
-
-    Raises:
-        FlyteDecodeError: it was seen before, and the pages would never end.
-    """
-    if token and token in seen:
-        raise FlyteDecodeError(f"the server gave the page token {token!r} twice")
-    seen.add(token)
-    return token
 
 
 def _of_launched(draft: NodeDraft, expected: Expected) -> Data | None:

@@ -9,6 +9,7 @@ from .. import codec
 from ..entities import FlyteLaunchPlan, FlyteTask, FlyteWorkflow, TypedInterface
 from ..errors import FlyteInvalidInputException, FlyteTypeException, FlyteValueException
 from ..idl import admin, core
+from .checks import kind_of
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,7 @@ def check_entity(entity: object) -> FlyteLaunchPlan | FlyteWorkflow | FlyteTask:
         FlyteTypeException: it is not.
     """
     if not isinstance(entity, (FlyteLaunchPlan, FlyteWorkflow, FlyteTask)):
-        raise FlyteTypeException(
-            f"only a fetched launch plan, workflow or task can be launched, not {type(entity).__name__}"
-        )
+        raise FlyteTypeException(f"only a fetched launch plan, workflow or task can be launched, not {kind_of(entity)}")
     return entity
 
 

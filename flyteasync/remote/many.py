@@ -10,9 +10,9 @@ import anyio
 
 from ..deadline import Deadline, Duration, seconds, within
 from ..errors import FlyteInvalidInputException, FlyteTimeout, FlyteTypeException
-from .checks import check_names, check_type_hints
+from .checks import check_names, check_type_hints, executions_of, kind_of
 from .names import generate_name
-from .running import Running
+from .running import EXECUTION, Running
 
 if TYPE_CHECKING:
     from ..entities import Entity
@@ -237,13 +237,7 @@ def _choice(what: str, value: str, *known: str) -> str:
 def _executions(executions: Iterable[FlyteWorkflowExecution]) -> list[FlyteWorkflowExecution]:
     from ..executions import FlyteWorkflowExecution
 
-    if not isinstance(executions, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise FlyteTypeException(f"executions must be an iterable of executions, got {type(executions).__name__}")
-    everything = list(executions)
-    for execution in everything:
-        if not isinstance(execution, FlyteWorkflowExecution):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise FlyteTypeException(f"executions are needed, got {type(execution).__name__}")
-    return everything
+    return executions_of(executions, FlyteWorkflowExecution, EXECUTION)
 
 
 def _check_inputs(entity: Any, inputs: Any) -> None:
@@ -255,7 +249,7 @@ def _check_inputs(entity: Any, inputs: Any) -> None:
     # A mapping or a text can be iterated over, too, and was meant to be one input.
     if hasattr(inputs, "keys") or isinstance(inputs, str) or not isinstance(inputs, (Iterable, AsyncIterable)):
         raise FlyteTypeException(
-            f"inputs must be an iterable of mappings, one for each execution, got {type(inputs).__name__}"
+            f"inputs must be an iterable of mappings, one for each execution, got {kind_of(inputs)}"
         )
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Self
+from typing import Self, TypedDict
 
 import anyio
 
@@ -18,6 +18,7 @@ from ..literals import Store
 from ..rpc import UNSET, CallOptions, CallStats, Instrumentation, RetryPolicy, TokenSource, Unset
 from ..transport import Transport, TransportName, TransportOptions, check_name, make_transport
 from .base import Values
+from .checks import check_config
 from .connection import Connector
 from .many import Many
 from .metrics import metrics_of
@@ -39,6 +40,18 @@ class Readiness:
 
     version: str
     latency: float
+
+
+class RemoteOptions(TypedDict, total=False):
+    """The keyword arguments of `FlyteRemote`, for what passes them on; they are described there."""
+
+    transport: TransportName
+    options: CallOptions | None
+    max_concurrent_rpcs: int
+    tokens: TokenSource | None
+    storage: Store | None
+    allow_pickle: bool | None
+    instrumentation: Instrumentation | None
 
 
 class FlyteRemote(Many):
@@ -79,9 +92,11 @@ class FlyteRemote(Many):
             instrumentation: observes calls and waits, for example `flyteasync.rpc.otel.OpenTelemetry()`.
 
         Raises:
+            FlyteTypeException: a config that is none.
             FlyteInvalidInputException: an endpoint or option that cannot be.
             FlyteTypeException: options that are no CallOptions.
         """
+        check_config(config)
         check_name(transport)
         if options is not None and not isinstance(options, CallOptions):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise FlyteTypeException(f"options must be CallOptions, got {type(options).__name__}")

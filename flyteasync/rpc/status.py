@@ -147,6 +147,7 @@ def tokenless(error: Exception, path: str, endpoint: str, request: object) -> Fl
         f"the source of bearer tokens failed with {type(error).__name__} ({_call(method, target, endpoint)})",
         method=method,
         identifier=target,
+        retryable=isinstance(error, OSError),  # nobody was reached who could have refused anything
     )
 
 

@@ -53,8 +53,13 @@ class Poll(NamedTuple):
 
 @dataclass
 class Line:
-    """The targets that are due, in lanes that take turns; each lane has a bounded number of questions unanswered."""
+    """The targets that are due, in lanes that take turns; each lane has a bounded number of questions unanswered.
 
+    Attributes:
+        shares: how many may be asked for in one question with a target, where larger answers were too large.
+    """
+
+    shares: dict[Target, int] = field(default_factory=dict["Target", int])
     _lanes: OrderedDict[Lane, deque[Target]] = field(default_factory=OrderedDict[Lane, "deque[Target]"])
     _flying: dict[Lane, int] = field(default_factory=dict[Lane, int])
     _total: int = 0
@@ -65,12 +70,12 @@ class Line:
 
     def add(self, targets: Iterable[Target], now: float) -> None:
         """Queue up targets that are due."""
-        lanes = self._lanes
+        last, queue = None, deque[Target]()
         for target in targets:
             lane = target.lane(now)
-            if lane not in lanes:
-                lanes[lane] = deque()
-            lanes[lane].append(target)
+            if lane is not last:
+                last, queue = lane, self._lanes.setdefault(lane, deque())
+            queue.append(target)
 
     def confirm(self, targets: Iterable[Target]) -> None:
         """Queue up targets to be asked for one by one: the only question to which NOT_FOUND is an answer."""
@@ -114,11 +119,13 @@ class Line:
         many = chunk if lane.kind == "ended" else min(chunk, CHUNK)
         most, taken = 1 if few else many, list[Target]()
         while queue and len(taken) < most:
-            target = queue[0]
-            if target.serial and target.share <= len(taken):
-                break
-            queue.popleft()
-            if target.serial:
-                taken.append(target)
-                most = min(most, target.share)
+            target = queue.popleft()
+            if not target.serial:
+                continue
+            if self.shares and (share := self.shares.get(target)) is not None:
+                if share <= len(taken):
+                    queue.appendleft(target)
+                    break
+                most = min(most, share)
+            taken.append(target)
         return taken

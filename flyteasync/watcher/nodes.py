@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from ..errors import FlyteDecodeError
 from ..idl import admin, core
 from .events import TERMINAL_NODE_PHASES, NodeEvent, NodePhase, PhaseLog, Position
 from .plan import Name
@@ -126,6 +127,18 @@ class NodeLog:
             return
         spec = node.metadata.spec_node_id if node.metadata is not None else ""
         self.pending.append(NodeEvent(self._name, name, spec or name, parent, phase, previous, at, closure.error))
+
+
+def next_token(token: str, seen: set[str]) -> str:
+    """The token of the next page, noted as seen; empty after the last page.
+
+    Raises:
+        FlyteDecodeError: it was seen before, and the pages would never end.
+    """
+    if token and token in seen:
+        raise FlyteDecodeError(f"the server gave the page token {token!r} twice")
+    seen.add(token)
+    return token
 
 
 def _moment(event: NodeEvent) -> Position:

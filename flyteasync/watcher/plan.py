@@ -10,8 +10,10 @@ import heapq
 import itertools
 import math
 import re
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from ..idl import core
@@ -37,7 +39,7 @@ LOOKS_PER_SECOND = 10_000.0
 """Names that are asked for in a second, if nobody wants it more often: of many, each is asked for less often."""
 
 COALESCE = 0.25
-"""The part of its interval by which a target may be asked early, to share a question with others."""
+"""The part of its interval by which a target may be asked early, to share a turn or a question with others."""
 
 VERIFY = 120.0
 """Seconds after which names are asked for whatever their phase is: one that has been deleted has no end to be found."""
@@ -111,7 +113,7 @@ class Target:
 
     Attributes:
         name: which.
-        since: when the first wait began, on the loop's clock.
+        since: when the latest wait began, on the loop's clock.
         known: whether the execution is known to exist.
         due: when to ask next.
         looked: when it was last seen in whatever phase; at first, when the first wait began.
@@ -119,11 +121,11 @@ class Target:
         ceiling: the lowest of theirs.
         deadline: the earliest of theirs.
         whole: whether the phases matter to one of them.
-        serial: tells the entry of the schedule that counts from outdated ones; 0 if nobody waits any more.
-        stale: somebody left, so that the lowest, the earliest and `whole` have to be found out anew.
-        share: how many may be asked for in one question with it.
+        serial: tells the turn of the schedule that counts from outdated ones; 0 if nobody waits any more.
+        stale: somebody left, so that what those want who wait has to be found out anew.
         phase: the last one that was seen.
         aborting: when ABORTING was first seen; infinity once that was warned about.
+        lanes: how to ask for its end only, and how in whatever phase.
     """
 
     name: Name
@@ -137,22 +139,26 @@ class Target:
     whole: bool = False
     serial: int = 0
     stale: bool = False
-    share: int = 1 << 30
     phase: Phase | None = None
     aborting: float | None = None
+    lanes: tuple[Lane, Lane] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.lanes = _lanes(self.name.project, self.name.domain, plain=_PLAIN.fullmatch(self.name.name) is not None)
 
     def refresh(self) -> None:
         """Find out anew what those who wait want."""
         self.stale = False
+        self.since = max(row.since for row in self.rows)
         self.ceiling = min(row.ceiling for row in self.rows)
         self.deadline = min(row.deadline for row in self.rows)
         self.whole = any(row.whole for row in self.rows)
 
     def lane(self, now: float) -> Lane:
         """How to ask for it, and with whom: for its end only, unless there is a reason to see it as it is."""
+        ended, whole = self.lanes
         last_look = self.deadline - now <= 2 * LAST_LOOK
-        whole = self.whole or not self.known or last_look or now - self.looked >= VERIFY
-        return Lane(self.name.project, self.name.domain, "whole" if whole else "ended")
+        return whole if last_look or self.whole or not self.known or now - self.looked >= VERIFY else ended
 
     def saw(self, phase: Phase, now: float) -> bool:
         """Note the phase that an answer showed; True once, if it has been ABORTING for too long."""
@@ -178,9 +184,44 @@ class Lane(NamedTuple):
     kind: Literal["ended", "whole", "alone"]
 
 
+@lru_cache(maxsize=1024)
+def _lanes(project: str, domain: str, *, plain: bool) -> tuple[Lane, Lane]:
+    """The lanes of the names of a project and domain; those that cannot stand in a filter are asked for alone."""
+    if plain:
+        return Lane(project, domain, "ended"), Lane(project, domain, "whole")
+    alone = Lane(project, domain, "alone")
+    return alone, alone
+
+
 def interval(age: float, ceiling: float, soonest: float = SOONEST) -> float:
     """Seconds until a target that has been waited for `age` seconds is asked again."""
-    return max(FLOOR, min(ceiling, max(soonest, age / AGES_PER_INTERVAL)))
+    pause = age / AGES_PER_INTERVAL  # no `max` and `min`: this is asked for each target at each look
+    if pause < soonest:
+        pause = soonest
+    if pause > ceiling:
+        pause = ceiling
+    return max(FLOOR, pause)
+
+
+class Turn(NamedTuple):
+    """Targets that are due together: of many, most want the same, and one turn costs as much as one target would.
+
+    Attributes:
+        due: when.
+        serial: a target is of this turn only if it has the same one.
+        early: the time from which none of them would be asked too early.
+        targets: who.
+    """
+
+    due: float
+    serial: int
+    early: float
+    targets: list[Target]
+
+    def counts(self) -> bool:
+        """Whether somebody still is of this turn."""
+        serial = self.serial
+        return any(target.serial == serial for target in self.targets)
 
 
 @dataclass
@@ -188,7 +229,7 @@ class Schedule:
     """The targets, ordered by when each is due."""
 
     targets: dict[Name, Target] = field(default_factory=dict[Name, Target])
-    _heap: list[tuple[float, int, Target]] = field(default_factory=list[tuple[float, int, Target]])
+    _turns: list[Turn] = field(default_factory=list[Turn])
     _serials: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
     def target(self, name: Name, now: float, *, known: bool) -> Target:
@@ -196,24 +237,22 @@ class Schedule:
         target = self.targets.get(name)
         if target is None:
             target = self.targets[name] = Target(name, now, known, now, now)
-            if not _PLAIN.fullmatch(name.name):
-                target.share = 1
-            self._push(target, now)
+            self._push([target], now, 0.0, 0.0)
         target.known |= known
         return target
 
     def join(self, row: Row) -> None:
-        """One more waits: ask as often as he wants from now on."""
+        """One more waits: ask soon, and as often as he wants from then on."""
         target, now = row.target, row.since
-        eager = bool(target.rows) and (row.ceiling < target.ceiling or row.whole > target.whole)
         target.rows.append(row)
+        target.since = now
         target.ceiling = min(target.ceiling, row.ceiling)
         target.deadline = min(target.deadline, row.deadline)
         target.whole |= row.whole
-        if eager and target.due > now:
-            self._push(target, min(target.due, now + interval(now - target.since, target.ceiling)))
-        elif target.due > target.deadline - LAST_LOOK:
-            self._push(target, self._in_time(target, now, target.due))
+        # One that others wait for may have been asked for just now, unless there is no time for another look.
+        pause = FLOOR if row.deadline - now > 2 * FLOOR else 0.0
+        if target.due > now + pause:
+            self._push([target], now, pause, pause)
 
     def leave(self, row: Row) -> None:
         """One waits no more; if he was the last one, the name is not asked for again."""
@@ -238,18 +277,28 @@ class Schedule:
     def again(self, targets: Iterable[Target], now: float, factor: float = 1.0) -> None:
         """Ask for targets again after their intervals, stretched or shrunk by a factor (jitter, back-off)."""
         soonest = max(SOONEST, len(self.targets) / LOOKS_PER_SECOND)
+        going_on: list[Target] = []
+        pauses: list[float] = []
         for target in targets:
             if target.serial:
                 if target.stale:
                     target.refresh()
-                due = now + factor * interval(now - target.since, target.ceiling, soonest)
-                self._push(target, due if target.deadline == math.inf else self._in_time(target, now, due))
+                pause = factor * interval(now - target.since, target.ceiling, soonest)
+                if target.deadline != math.inf:  # not after the last look, if that is still to come
+                    left = target.deadline - LAST_LOOK - now
+                    if 0 < left < pause:
+                        pause = left
+                going_on.append(target)
+                pauses.append(pause)
+        for first, shortest, longest in _alike(going_on, pauses):
+            self._push(first, now, shortest, longest)
 
     def next_due(self) -> float:
         """When the next target is due; infinity if none is."""
-        while self._heap and self._heap[0][1] != self._heap[0][2].serial:
-            heapq.heappop(self._heap)
-        return self._heap[0][0] if self._heap else math.inf
+        turns = self._turns
+        while turns and not turns[0].counts():
+            heapq.heappop(turns)
+        return turns[0].due if turns else math.inf
 
     def take_due(self, now: float) -> list[Target]:
         """Take the targets that are due, and with them those that soon will be, so that they share one question.
@@ -257,25 +306,37 @@ class Schedule:
         Each stays out of the schedule until `again` puts it back.
         """
         taken: list[Target] = []
-        heap = self._heap
+        turns = self._turns
         if self.next_due() > now:
             return taken
-        while heap:
-            due, serial, target = heap[0]
-            if serial == target.serial:
-                if due > now and due > now + COALESCE * interval(now - target.since, target.ceiling):
-                    break
-                target.due = -math.inf
-                taken.append(target)
-            heapq.heappop(heap)
+        while turns and (turns[0].due <= now or turns[0].early <= now):
+            _, serial, _, targets = heapq.heappop(turns)
+            for target in targets:
+                if target.serial == serial:
+                    target.due = -math.inf
+                    taken.append(target)
         return taken
 
-    def _in_time(self, target: Target, now: float, due: float) -> float:
-        """Not after the last look, if that is still to come."""
-        last_look = target.deadline - LAST_LOOK
-        return min(due, last_look) if last_look > now else due
+    def _push(self, targets: list[Target], now: float, shortest: float, longest: float) -> None:
+        """Give targets a turn after the shortest of their intervals."""
+        due, serial = now + shortest, next(self._serials)
+        for target in targets:
+            target.due = due
+            target.serial = serial
+        heapq.heappush(self._turns, Turn(due, serial, now + (1 - COALESCE) * longest, targets))
 
-    def _push(self, target: Target, due: float) -> None:
-        target.due = due
-        target.serial = next(self._serials)
-        heapq.heappush(self._heap, (due, target.serial, target))
+
+def _alike(targets: list[Target], pauses: list[float]) -> Iterator[tuple[list[Target], float, float]]:
+    """Targets parted by their intervals, so that none is asked too early in a turn; with the shortest and longest."""
+    if not targets:
+        return
+    shortest, longest = min(pauses), max(pauses)
+    if (1 - COALESCE) * longest <= shortest:
+        yield targets, shortest, longest
+        return
+    order = sorted(range(len(pauses)), key=pauses.__getitem__)
+    while order:
+        shortest = pauses[order[0]]
+        end = bisect_right(order, shortest / (1 - COALESCE), key=pauses.__getitem__)
+        yield [targets[index] for index in order[:end]], shortest, pauses[order[end - 1]]
+        del order[:end]

@@ -11,6 +11,9 @@ from .plan import CHUNK, LARGEST_CHUNK, POLL_PACE, Name, Schedule, Target
 OUTAGE_STRETCH = 2.0
 """How much longer a target's interval is after a poll that failed."""
 
+DISTRUST = 60.0
+"""Seconds until names whose answers were too large are asked for in chunks of the usual size again."""
+
 
 @dataclass
 class Planner:
@@ -21,12 +24,14 @@ class Planner:
         line: who is due.
         chunk: names in one question at the most: grows with full answers, and is halved by those that were too large.
         open_at: when the next question may be asked.
+        trusts_at: when those whose answers were too large are asked for with as many others again as anybody.
     """
 
     schedule: Schedule = field(default_factory=Schedule)
     line: Line = field(default_factory=Line)
     chunk: int = CHUNK
     open_at: float = 0.0
+    trusts_at: float = 0.0
 
     def renewed(self) -> Planner:
         """One for those who wait next, when nobody waits; what it has learnt of the server, it keeps."""
@@ -53,6 +58,8 @@ class Planner:
             jitter: factor of the intervals, about one.
         """
         self.line.answered(poll)
+        if self.line.shares and now >= self.trusts_at:
+            self.line.shares.clear()
         if len(poll.targets) >= self.chunk:
             self.chunk = min(LARGEST_CHUNK, self.chunk + max(1, self.chunk // 8))
         going_on: Iterable[Target] = poll.targets
@@ -71,6 +78,7 @@ class Planner:
         self.line.answered(poll)
         half = max(1, len(poll.targets) // 2)
         self.chunk = min(self.chunk, half)
-        for target in poll.targets:
-            target.share = half
+        if not self.line.shares:
+            self.trusts_at = now + DISTRUST
+        self.line.shares.update(dict.fromkeys(poll.targets, half))
         self.line.add(poll.targets, now)

@@ -7,16 +7,17 @@ import logging
 import math
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from ..errors import FlyteDecodeError, FlyteEntityNotExistException, FlyteError, FlyteResourceExhausted, FlyteUsageError
+from ..errors import FlyteDecodeError, FlyteEntityNotExistException, FlyteError, FlyteSystemException, FlyteUsageError
 from ..idl import admin
 from .events import Event, PhaseLog, Position
-from .nodes import NodeLog
+from .nodes import NodeLog, next_token
+from .patience import Patience, says_too_large
 from .plan import LATEST, TERMINAL_PHASES, Name, interval
 from .watcher import Observation, Watcher, phase_of
 
@@ -50,8 +51,9 @@ class Watch:
                 print(event.phase.name, event.occurred_at)
 
     It is registered with the connection's poller while somebody iterates, and no longer: leaving the block, `aclose`,
-    an error, a cancellation, the last event, and being collected as garbage all end that. After a cancelled
-    `anext(events)`, such as one with a time limit, the next one goes on where it was.
+    an error, the last event, and being collected as garbage all end that; and a cancellation, unless it is caught
+    inside of the block. After a cancelled `anext(events)`, such as one with a time limit, the next one goes on where it
+    was; inside of the block, what was asked meanwhile goes on, too, so that a short time limit costs nothing.
 
     Who iterates slowly misses nothing that matters: the last 16 phases wait for him, and nodes are listed only when all
     events were taken, so that a node that changed twice meanwhile has one event.
@@ -70,7 +72,10 @@ class Watch:
         self._events: deque[Event] = deque()
         self._over = self._log.ended
         self._closed = False
+        self._entered = False
         self._iterating = False
+        self._job: asyncio.Task[None] | None = None
+        self._patience = Patience()
         self._began: float | None = None
         self._look_at = -math.inf
 
@@ -78,6 +83,7 @@ class Watch:
         return self
 
     async def __aenter__(self) -> Self:
+        self._entered = True
         if not self._over and self._watched.ended is None:
             self._registered()
         return self
@@ -90,7 +96,10 @@ class Watch:
     async def aclose(self) -> None:
         """End the iteration, also one that waits for an event in another task."""
         self._closed = True
-        self._unregister()
+        job = self._job
+        self._leave()
+        if job is not None:
+            await asyncio.wait([job])
 
     async def __anext__(self) -> Event:
         """The next event.
@@ -112,8 +121,9 @@ class Watch:
                 if self._events:
                     return self._events.popleft()
                 await self._advance()
-        except BaseException:
-            self._unregister()
+        except BaseException as error:
+            if not (self._entered and isinstance(error, asyncio.CancelledError)):
+                self._leave()
             raise
         finally:
             self._iterating = False
@@ -137,32 +147,54 @@ class Watch:
         if observation is not None and self._watcher is not None:
             self._watcher.forget(observation)
 
+    def _leave(self) -> None:
+        self._unregister()
+        job, self._job = self._job, None
+        if job is not None:
+            job.cancel()
+
     async def _advance(self) -> None:
         """Wait for something to happen, and make events of it, if any."""
+        job = self._job
+        if job is None:
+            work = self._work()
+            if work is None:
+                await self._changed()
+                return
+            # Not in the task of whoever iterates: what is asked shall neither end with his time limit nor outlast
+            # `aclose`, which he may call in another task.
+            job = self._job = asyncio.get_running_loop().create_task(work)
+            job.add_done_callback(_seen)
+        await asyncio.wait([job])
+        if self._job is job:
+            self._job = None
+            if not job.cancelled():
+                job.result()
+
+    def _work(self) -> Coroutine[Any, Any, None] | None:
+        """What there is to do now, if anything."""
         if self._watched.ended is not None:
-            await self._end(self._watched.ended)
-            return
+            return self._end(self._watched.ended)
         observation = self._registered()
         if observation.seen:
-            await self._show(observation.seen[0])
-            if observation.seen:
-                observation.seen.popleft()
-        elif observation.future.done() and not observation.future.cancelled():
+            return self._show(observation.seen.popleft())
+        if observation.future.done() and not observation.future.cancelled():
             observation.future.result()  # raises why there is nothing more to see
             self._over = True
-        else:
-            await self._wait(observation)
-
-    async def _wait(self, observation: Observation) -> None:
-        """Until there is something new of the execution, or the nodes are to be looked at."""
-        loop = asyncio.get_running_loop()
+            return None
         nodes = self._nodes if self._log.started else None
-        if nodes is not None and loop.time() >= self._look_at:
-            await self._look(nodes)
+        if nodes is not None and asyncio.get_running_loop().time() >= self._look_at:
+            return self._look(nodes)
+        return None
+
+    async def _changed(self) -> None:
+        """Until there is something new of the execution, or the nodes are to be looked at."""
+        observation = self._observation
+        if self._over or observation is None:
             return
         observation.changed.clear()
         try:
-            async with asyncio.timeout_at(None if nodes is None else self._look_at):
+            async with asyncio.timeout_at(self._look_at if self._nodes is not None and self._log.started else None):
                 await observation.changed.wait()
         except TimeoutError:
             return
@@ -204,27 +236,27 @@ class Watch:
 
     async def _listed(self, nodes: NodeLog, *, whole: bool) -> bool:
         """List all levels; False if the server does not answer now."""
-        levels = deque(nodes.levels())
+        name, levels = self._watched.name, deque(nodes.levels())
         try:
             while levels:
                 levels += await self._list(nodes, levels.popleft(), whole=whole)
         except FlyteError as error:
-            if not error.retryable:
+            if self._patience.failed(name, error, asyncio.get_running_loop().time()):
                 raise
-            name = self._watched.name
             logger.debug("the nodes of %s could not be listed: %s", name, error, extra=name.extra())
             return False
+        self._patience.forget((name,))
         return True
 
     async def _list(self, nodes: NodeLog, parent: str, *, whole: bool) -> list[str]:
         """List a level, page by page; returns the levels below it that were not known."""
-        watcher, opened, token = self._watched.watcher(), list[str](), ""
+        watcher, opened, token, tokens = self._watched.watcher(), list[str](), "", {""}
         while True:
             try:
                 answer = await watcher.list_nodes(nodes.request(parent, token, whole=whole))
                 opened += nodes.absorb(parent, answer.node_executions)
-            except (FlyteResourceExhausted, FlyteDecodeError):
-                if nodes.page == 1:
+            except FlyteSystemException as error:
+                if nodes.page == 1 or not (isinstance(error, FlyteDecodeError) or says_too_large(error)):
                     raise
                 nodes.page //= 2  # a token is the number of nodes before the page
                 continue
@@ -233,7 +265,13 @@ class Watch:
                     raise
                 nodes.drop(parent)
                 return opened
-            token = answer.token
+            token = next_token(answer.token, tokens)
             if not token:
                 nodes.listed(parent)
                 return opened
+
+
+def _seen(job: asyncio.Task[None]) -> None:
+    """Nobody may be left to be told how it ended."""
+    if not job.cancelled():
+        job.exception()

@@ -30,6 +30,7 @@ from ..idl.services import AdminService
 from ..rpc import CallOptions, RetryPolicy, RpcCaller
 from .deadlines import Deadlines
 from .line import Poll
+from .patience import Outage, Patience, Trouble
 from .plan import ABORTING_LIMIT, FLOOR, LATEST, POLL_PACE, TERMINAL_PHASES, Name, Phase, Row, Target
 from .planner import Planner
 
@@ -115,6 +116,8 @@ class Watcher:
         self._closed = False
         self._instrumentation = caller.instrumentation
         self._late_since = math.inf
+        self._patience = Patience()
+        self._outage = Outage()
         self.polls = 0
         self.done = 0
 
@@ -123,7 +126,8 @@ class Watcher:
     ) -> admin.Execution:
         """Wait until an execution is in a terminal phase.
 
-        An outage of the server does not end the wait; it goes on until its deadline.
+        An outage of the server does not end the wait; it goes on until its deadline. So does a failure that may pass,
+        until it has been met several times in a row.
 
         Args:
             name: which execution.
@@ -135,21 +139,22 @@ class Watcher:
             The execution as ListExecutions or GetExecution shows it: of a failed one, the error may be cut short.
 
         Raises:
-            FlyteTimeout: the deadline came first.
+            FlyteTimeout: the deadline came first; if the server does not answer, that is the cause.
             FlyteEntityNotExistException: there is no such execution.
             FlyteRemoteClosed: the connection was closed.
             FlyteError: the server refuses to answer, for example because of missing rights.
         """
         wait = self.register(name, ceiling=ceiling, known=known, deadline=deadline)
-        self._deadlines.add(wait)
-        self._set_timer()
         try:
+            self._deadlines.add(wait)
+            self._set_timer()
             if self._instrumentation is None:
                 return await wait.future
             with self._instrumentation.wait(str(name)):
                 return await wait.future
         finally:
             self.forget(wait)
+            self._deadlines.left(wait)
 
     def register(
         self, name: Name, *, ceiling: float | None = None, known: bool = False, deadline: Deadline = NEVER
@@ -172,7 +177,8 @@ class Watcher:
         """Stop waiting."""
         wait.future.cancel()
         self._planner.schedule.leave(wait)
-        self._deadlines.left(wait)
+        if not wait.target.rows:
+            self._patience.forget((wait.target.name,))
         if not self._planner.schedule.targets:
             self._stop()
 
@@ -193,6 +199,10 @@ class Watcher:
         self._stop()
         if self._ending:
             await asyncio.wait(self._ending)
+
+    def trouble(self, name: Name) -> Trouble | None:
+        """What is met instead of answers about an execution that is waited for; None if there is an answer."""
+        return self._patience.trouble(name)
 
     @property
     def waiting(self) -> int:
@@ -232,13 +242,15 @@ class Watcher:
         self._timer = None
         for row in self._deadlines.take(asyncio.get_running_loop().time()):
             if isinstance(row, Wait) and not row.future.done():
-                row.future.set_exception(_too_late(row))
+                row.future.set_exception(_too_late(row, self._patience.trouble(row.target.name)))
         self._set_timer()
 
     def _settle(self, target: Target, outcome: admin.Execution | FlyteError) -> None:
         """Wake everybody who waits for a target, which nobody asks for again."""
-        self.done += not isinstance(outcome, FlyteError)
-        for row in self._planner.schedule.remove(target):
+        rows = self._planner.schedule.remove(target)
+        self.done += bool(rows) and not isinstance(outcome, FlyteError)
+        self._patience.forget((target.name,))
+        for row in rows:
             if not isinstance(row, Wait) or row.future.done():
                 continue
             if isinstance(outcome, FlyteError):
@@ -267,6 +279,8 @@ class Watcher:
             self._task.add_done_callback(self._ending.discard)
             self._task = None
             self._planner = self._planner.renewed()
+            self._late_since = math.inf
+            self._outage = Outage()
 
     async def _run(self, planner: Planner) -> None:
         loop = asyncio.get_running_loop()
@@ -301,6 +315,7 @@ class Watcher:
         self.polls += 1
         jitter = random.uniform(0.9, 1.1)  # noqa: S311 - jitter is no secret
         loop = asyncio.get_running_loop()
+        began = loop.time()
         try:
             seen = await (self._ask_singly(poll) if poll.singly else self._ask_chunk(poll))
         except FlyteError as error:
@@ -308,19 +323,23 @@ class Watcher:
                 logger.debug("an answer about %d executions was too large", len(poll.targets))
                 planner.too_large(poll, loop.time())
             else:
-                self._refused(poll, error)
+                self._failed(poll, error, began)
                 planner.failed(poll, loop.time(), jitter)
         else:
+            self._outage.answered(loop.time())
+            self._patience.forget(target.name for target in poll.targets)
             planner.answered(poll, seen, loop.time(), jitter)
         self._wake.set()
 
-    def _refused(self, poll: Poll, error: FlyteError) -> None:
+    def _failed(self, poll: Poll, error: FlyteError, began: float) -> None:
         """An outage is waited out; an answer that will not change ends the waits."""
-        if error.retryable:
-            logger.debug("a poll of %d executions failed: %s", len(poll.targets), error)
-            return
+        logger.debug("a poll of %d executions failed: %s", len(poll.targets), error)
+        now = asyncio.get_running_loop().time()
         for target in poll.targets:
-            self._settle(target, error)
+            if target.rows and self._patience.failed(target.name, error, now):
+                self._settle(target, error)
+        if self.waiting:
+            self._outage.failed(error, began, now, self.waiting)
 
     async def _ask_chunk(self, poll: Poll) -> Set[Name]:
         """ListExecutions."""
@@ -368,8 +387,13 @@ def _allowed(ceiling: float | None) -> float:
     return LATEST if ceiling is None else max(FLOOR, ceiling)
 
 
-def _too_late(wait: Wait) -> FlyteTimeout:
+def _too_late(wait: Wait, trouble: Trouble | None) -> FlyteTimeout:
     name, phase = wait.target.name, wait.target.phase
     seen = f"its phase was {phase.name} when last seen" if phase is not None else "it was not seen to be finished"
     allowed = round(wait.deadline - wait.since, 2)
-    return FlyteTimeout(f"execution {name} did not finish within {allowed:g} s: {seen}", identifier=str(name))
+    text = f"execution {name} did not finish within {allowed:g} s: {seen}"
+    if trouble is None:
+        return FlyteTimeout(text, identifier=str(name))
+    late = FlyteTimeout(f"{text}; the server did not answer any more: {trouble.error}", identifier=str(name))
+    late.__cause__ = trouble.error
+    return late

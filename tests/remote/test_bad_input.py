@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from flyteasync import FlyteLaunchPlan, FlyteRemote, FlyteTask, FlyteWorkflow
+from flyteasync import Config, FlyteLaunchPlan, FlyteRemote, FlyteTask, FlyteWorkflow
 from flyteasync.entities import LazyEntity
 from flyteasync.errors import (
     FlyteError,
@@ -19,6 +19,7 @@ from flyteasync.errors import (
     FlyteValueException,
 )
 from flyteasync.idl import admin, core
+from flyteasync.sync import FlyteWorkflowExecution
 from tests.server import build
 from tests.support.backend import Backend, register, single
 
@@ -39,6 +40,43 @@ async def refused(backend: Backend, launched: Any, inputs: Any, **options: Any) 
         await backend.remote.execute(launched, inputs, **options)
     assert backend.calls() == 0, backend.server.stats.calls
     return caught.value
+
+
+async def test_a_verb_says_which_kind_of_execution_it_takes(bare: Backend) -> None:
+    remote, facade = bare.remote, FlyteWorkflowExecution(id=core.WorkflowExecutionIdentifier(name="x"))
+    forgotten = remote.fetch_execution(name="x")
+    coroutine = r"a coroutine \(.*fetch_execution\): was `await` forgotten\?"
+    wrong: dict[Any, str] = {
+        "x": "str$",
+        facade: r"flyteasync\.sync\.executions\.FlyteWorkflowExecution$",
+        forgotten: coroutine,
+    }
+    for given, said in wrong.items():
+        for call in (remote.sync(given), remote.wait(given), remote.terminate(given, "why"), remote.wait_all([given])):
+            with pytest.raises(FlyteTypeException, match=f"a flyteasync.FlyteWorkflowExecution is needed; got {said}"):
+                await call
+        with pytest.raises(FlyteTypeException, match=said):
+            remote.as_completed([given])
+    for many in (forgotten, remote.execution("x")):
+        with pytest.raises(FlyteTypeException, match=r"an iterable of flyteasync\.FlyteWorkflowExecution; got"):
+            await remote.wait_all(many)  # type: ignore[arg-type]
+    forgotten.close()
+    assert bare.calls() == 0
+
+
+async def test_an_entity_whose_await_was_forgotten_is_recognised(bare: Backend) -> None:
+    forgotten = bare.remote.fetch_launch_plan(name="x")
+    error = await refused(bare, forgotten, {})
+    assert "a coroutine (Fetching.fetch_launch_plan): was `await` forgotten?" in str(error)
+    with pytest.raises(FlyteTypeException, match="was `await` forgotten"):
+        bare.remote.execute_many(forgotten, [{}])  # type: ignore[arg-type]
+    forgotten.close()
+
+
+def test_a_config_that_is_none_is_refused() -> None:
+    for given, kind in (("localhost:30080", "str"), (None, "NoneType"), (Config, "the class Config")):
+        with pytest.raises(FlyteTypeException, match=rf'Config\.for_endpoint\("host:port"\)` makes it; got {kind}'):
+            FlyteRemote(given)  # type: ignore[arg-type]
 
 
 @KINDS

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from flyteasync.watcher.deadlines import Deadlines
 from flyteasync.watcher.plan import (
     ABORTING_LIMIT,
+    COALESCE,
     FLOOR,
     LAST_LOOK,
     LATEST,
@@ -71,15 +72,48 @@ def test_a_new_target_is_due_at_once_and_then_after_its_interval() -> None:
     assert schedule.next_due() == 100.1 + SOONEST
 
 
-def test_a_more_eager_waiter_brings_a_target_forward() -> None:
+def test_whoever_joins_has_a_look_of_his_own_and_the_pace_of_a_new_wait() -> None:
     schedule = Schedule()
     target = join(schedule, 1, 0.0, known=False).target
     schedule.take_due(0.0)
     schedule.again([target], 1000.0)
     assert schedule.next_due() == 1000.0 + LATEST
-    join(schedule, 1, 1001.0, 1.0, known=True)
-    assert schedule.next_due() == 1002.0
+    join(schedule, 1, 1001.0, known=True)
+    assert schedule.next_due() == 1001.0 + FLOOR
     assert target.known
+    assert schedule.take_due(1002.0) == [target]
+    schedule.again([target], 1002.0)
+    assert schedule.next_due() == 1002.0 + SOONEST
+
+
+def test_whoever_leaves_takes_his_pace_along() -> None:
+    schedule = Schedule()
+    target = join(schedule, 1, 0.0).target
+    new = join(schedule, 1, 1000.0)
+    schedule.take_due(1000.0)
+    schedule.leave(new)
+    schedule.again([target], 1000.0)
+    assert schedule.next_due() == 1000.0 + LATEST
+
+
+def test_whoever_has_no_time_joins_for_a_look_at_once() -> None:
+    schedule = Schedule()
+    target = join(schedule, 1, 0.0).target
+    schedule.take_due(0.0)
+    schedule.again([target], 1000.0)
+    join(schedule, 1, 1001.0, deadline=1001.1)
+    assert schedule.take_due(1001.0) == [target]
+    assert target.lane(1001.0).kind == "whole"
+
+
+def test_whoever_joins_while_it_is_asked_for_waits_for_that_answer() -> None:
+    schedule = Schedule()
+    target = join(schedule, 1, 0.0).target
+    schedule.take_due(0.0)
+    join(schedule, 1, 0.1)
+    assert schedule.next_due() == math.inf
+    schedule.again([target], 0.2)
+    assert schedule.next_due() == 0.2 + SOONEST
 
 
 def test_a_less_eager_waiter_who_is_left_sets_the_rate_after_the_next_time() -> None:
@@ -135,8 +169,48 @@ def test_the_deadline_of_a_later_waiter_brings_the_last_look_forward() -> None:
     target = join(schedule, 1, 0.0).target
     schedule.take_due(0.0)
     schedule.again([target], 1000.0)
-    join(schedule, 1, 1001.0, deadline=1011.0)
-    assert schedule.next_due() == 1011.0 - LAST_LOOK
+    join(schedule, 1, 1001.0, deadline=1501.0)
+    schedule.take_due(1490.0)
+    schedule.again([target], 1490.0)
+    assert schedule.next_due() == 1501.0 - LAST_LOOK
+
+
+WAITS = st.tuples(st.floats(0, 1000), CEILINGS, st.one_of(st.just(math.inf), st.floats(0, 100)))
+
+
+@given(st.lists(WAITS, min_size=1, max_size=40), st.floats(0.5, 2))
+def test_in_turns_nobody_is_asked_late_nor_much_too_early(
+    waits: list[tuple[float, float, float]], factor: float
+) -> None:
+    """However different their intervals are."""
+    schedule, now = Schedule(), 1000.0
+    rows = [
+        join(schedule, index, now - age, ceiling, now + patience)
+        for index, (age, ceiling, patience) in enumerate(waits)
+    ]
+    schedule.take_due(now)
+    schedule.again([row.target for row in rows], now, factor)
+    asked: dict[Name, float] = {}
+    while (at := schedule.next_due()) < math.inf:
+        asked.update((target.name, at) for target in schedule.take_due(at))
+    for row in rows:
+        pause = factor * interval(now - row.since, row.ceiling)
+        last_look = row.deadline - LAST_LOOK - now
+        pause = min(pause, last_look) if last_look > 0 else pause
+        assert (1 - COALESCE) * pause - 1e-9 <= asked[row.target.name] - now <= pause + 1e-9
+
+
+def test_targets_of_one_answer_that_want_the_same_take_one_turn() -> None:
+    schedule = Schedule()
+    everybody = [join(schedule, index, 0.0, 1.0).target for index in range(100)]
+    schedule.take_due(0.0)
+    schedule.again(everybody, 50.0)
+    schedule.leave(everybody[0].rows[0])
+    join(schedule, 1, 50.0, 0.5)
+    assert schedule.next_due() == 50.0 + FLOOR
+    assert schedule.take_due(50.2) == [everybody[1]]
+    assert schedule.next_due() == 51.0
+    assert schedule.take_due(51.0) == everybody[2:]
 
 
 def test_names_are_asked_for_in_whatever_phase_if_unknown_or_watched_or_not_seen_for_long() -> None:

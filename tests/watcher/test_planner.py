@@ -27,8 +27,9 @@ from flyteasync.watcher.plan import (
     Phase,
     Row,
     Target,
+    interval,
 )
-from flyteasync.watcher.planner import Planner
+from flyteasync.watcher.planner import DISTRUST, Planner
 
 ROUND = 64 * POLL_PACE
 """Seconds that it may take until everybody who is due was asked for, in the populations of these tests."""
@@ -90,11 +91,15 @@ def test_a_name_that_cannot_stand_in_a_filter_is_asked_for_singly() -> None:
     for name in ("a", "b", "c;d", "e", "f", "g)+value_in(state,1", "h"):
         _wait(planner, Name("p", "d", name), 0.0)
     chunks: list[list[str]] = []
+    singly: list[str] = []
     while isinstance(step := planner.step(now), Poll):
-        if not step.singly:
+        if step.singly:
+            singly.append(step.targets[0].name.name)
+        else:
             chunks.append([one.name.name for one in step.targets])
         now += POLL_PACE
-    assert chunks == [["a", "b"], ["e", "f"]]
+    assert chunks == [["a", "b", "e", "f", "h"]]
+    assert sorted(singly) == ["c;d", "g)+value_in(state,1"]
 
 
 @given(st.lists(st.tuples(st.sampled_from(["a", "b", "c"]), st.booleans()), max_size=60), st.integers(1, 10))
@@ -219,6 +224,23 @@ def test_a_question_with_too_large_an_answer_is_asked_in_halves_until_each_is_al
     assert sizes[:2] == [100, 50]
     assert sizes.count(1) >= 1
     assert len(sizes) < 30
+
+
+def test_after_a_while_names_are_asked_for_in_large_chunks_again() -> None:
+    planner, now = Planner(), 0.0
+    for index in range(CHUNK):
+        _wait(planner, Name("p", "d", f"e{index}"), 0.0)
+    planner.too_large(_poll(planner, now), now)
+    sizes: list[tuple[float, int]] = []
+    while now < 4 * DISTRUST:
+        step = planner.step(now)
+        if isinstance(step, Poll):
+            sizes.append((now, len(step.targets)))
+            planner.answered(step, {one.name for one in step.targets}, now)
+        now += POLL_PACE
+    assert {size for at, size in sizes if at < DISTRUST} == {CHUNK // 2}
+    assert sizes[-1][1] == CHUNK
+    assert not planner.line.shares
 
 
 # All of it, against a server that fails and hangs ...
@@ -389,6 +411,40 @@ def _is_served(world: World, index: int, person: Person, asked: list[float]) -> 
     if index in world.given_up and person.patience > LAST_LOOK + ROUND:
         assert max(asked) >= until - LAST_LOOK - COALESCE * ceiling - 0.05, "no last look before the deadline"
     assert all(later - sooner <= ceiling + ROUND for sooner, later in pairwise(asked))
+
+
+class OneExecution(World):
+    """Everybody waits for the same one."""
+
+    def name(self, index: int) -> Name:
+        return Name("p0", "d", "e0")
+
+
+@given(
+    joined=st.floats(0, 70),
+    ceiling=st.one_of(st.floats(FLOOR, 3), st.just(LATEST)),
+    patience=st.one_of(st.floats(0.02, 40), st.just(math.inf)),
+    ends=st.one_of(st.floats(0, 79), st.just(math.inf)),
+)
+def test_whoever_joins_an_old_wait_is_served_as_if_he_had_come_first(
+    joined: float, ceiling: float, patience: float, ends: float
+) -> None:
+    first = Person(0, True, True, 0.0, LATEST, math.inf, ends)
+    joiner = Person(0, True, True, joined, ceiling, patience, ends)
+    world = OneExecution([first, joiner], [], "")
+    world.run()
+    if ends < joined - LATEST:
+        return  # it was seen to end before, and is asked for anew
+    asked = [at for at in world.asked_at[0] if at >= joined]
+    until = min(joined + patience, HORIZON)
+    late = SOONEST + 4 * POLL_PACE  # it may be under way when he comes
+    if patience > late and world.seen.get(0, math.inf) > joined + late:
+        assert asked[0] <= joined + late
+    noticed = max(ends, joined) + interval(max(ends, joined) - joined, ceiling) + late
+    if noticed < until:
+        assert world.seen[0] <= noticed * (1 + 1 / AGES_PER_INTERVAL)
+    if 1 in world.given_up and patience > LAST_LOOK:
+        assert max(at for at in asked if at <= until) >= until - LAST_LOOK - COALESCE * ceiling - late
 
 
 def test_lanes_of_the_same_project_differ_by_how_they_are_asked() -> None:

@@ -130,7 +130,8 @@ async def test_who_waits_most_eagerly_sets_the_pace_as_long_as_he_waits(backend:
     await looks(40)
     assert 1 <= await looks(60) <= 3
     eager = spawn(backend.remote.execution(execution.id.name).wait(poll_interval=2))
-    assert 8 <= await looks(60) <= 30
+    assert await looks(60) >= 20  # as of any wait that has just begun
+    assert 8 <= await looks(60) <= 40
     await end(eager)
     await looks(3)  # the look that was due when he left
     assert 1 <= await looks(60) <= 3
@@ -212,7 +213,7 @@ async def test_an_execution_that_does_not_exist_ends_its_wait_and_no_other(backe
 
 @pytest.mark.parametrize(
     "status",
-    [Status.PERMISSION_DENIED, Status.UNAUTHENTICATED, Status.INVALID_ARGUMENT, Status.UNIMPLEMENTED],
+    [Status.PERMISSION_DENIED, Status.INVALID_ARGUMENT, Status.UNIMPLEMENTED],
     ids=lambda status: status.name,
 )
 @pytest.mark.parametrize("count", [1, 6], ids=["alone", "in a chunk"])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import subprocess
+import sys
 from types import FunctionType
 from typing import Any
 from unittest.mock import MagicMock, create_autospec
@@ -10,7 +12,7 @@ from unittest.mock import MagicMock, create_autospec
 import pytest
 
 import flyteasync
-from flyteasync import sync
+from flyteasync import errors, sync
 from flyteasync.server.host import Host
 from flyteasync.sync import FlyteRemote, FlyteWorkflowExecution
 
@@ -19,7 +21,7 @@ OTHER_DEFAULTS = {("execute", "on_conflict"): "adopt", ("wait", "sync_nodes"): T
 VERBS = [
     (facade, twin, name)
     for facade, twin in TWINS
-    for name, member in vars(facade).items()
+    for name, member in inspect.getmembers(facade)
     if not name.startswith("_") and isinstance(member, FunctionType) and hasattr(twin, name)
 ]
 
@@ -38,8 +40,6 @@ def test_a_verb_is_a_plain_function_with_the_signature_of_its_twin(facade: type,
     assert isinstance(method, FunctionType)
     assert not inspect.iscoroutinefunction(method)
     assert inspect.getdoc(method)
-    if name == "with_options":
-        return
     own, expected = inspect.signature(method).parameters, inspect.signature(getattr(twin, name)).parameters
     assert list(own) == list(expected)
     for parameter in expected.values():
@@ -48,10 +48,50 @@ def test_a_verb_is_a_plain_function_with_the_signature_of_its_twin(facade: type,
         assert own[parameter.name].kind == parameter.kind, parameter.name
 
 
-def test_the_names_of_the_package_are_the_classes() -> None:
-    assert {getattr(sync, name).__name__ for name in sync.__all__} == set(sync.__all__)
+BLOCKING = {"FlyteNodeExecution", "FlyteRemote", "FlyteTaskExecution", "FlyteWorkflowExecution", "Outcome"}
+"""What awaits, or refers to what does, has a twin in the facade."""
+
+
+@pytest.mark.parametrize("name", sync.__all__)
+def test_public_name_can_be_imported(name: str) -> None:
+    assert getattr(sync, name).__name__ == name
+
+
+@pytest.mark.parametrize("name", flyteasync.__all__)
+def test_every_public_name_of_the_package_is_here_as_itself_or_as_a_twin_that_blocks(name: str) -> None:
+    here, there = getattr(sync, name), getattr(flyteasync, name)
+    if name not in BLOCKING:
+        assert here is there
+        return
+    assert here is not there
+    assert here.__module__.startswith("flyteasync.sync.")
+    awaiting = [verb for verb, member in inspect.getmembers(there) if inspect.iscoroutinefunction(member)]
+    assert not [verb for verb in awaiting if inspect.iscoroutinefunction(getattr(here, verb, None))]
+
+
+def test_every_error_is_here() -> None:
+    assert set(errors.__all__) <= set(sync.__all__)
+    assert sync.FlyteTimeout is errors.FlyteTimeout
+
+
+def test_the_names_of_flytekit_remote_are_here() -> None:
+    nodes = {"FlyteBranchNode", "FlyteNode", "FlyteTaskNode", "FlyteWorkflowNode"}
+    executions = {"FlyteNodeExecution", "FlyteTaskExecution", "FlyteWorkflowExecution"}
+    others = {"FlyteLaunchPlan", "FlyteRemote", "FlyteTask", "FlyteWorkflow"}
+    assert nodes | executions | others <= set(sync.__all__)
+
+
+def test_public_names_are_listed_in_order_and_others_are_no_names() -> None:
+    assert sync.__all__ == sorted(sync.__all__)
+    assert set(sync.__all__) <= set(dir(sync))
     with pytest.raises(AttributeError, match="FlyteNothing"):
         _ = sync.FlyteNothing
+
+
+def test_importing_the_facade_costs_next_to_nothing() -> None:
+    code = "import sys, flyteasync.sync; print(*(name for name in sys.modules if name.startswith('flyteasync')))"
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    assert set(loaded) == {"flyteasync", "flyteasync.on_demand", "flyteasync.sync"}
 
 
 def test_autospec_sees_functions_and_not_coroutines() -> None:

@@ -1,0 +1,119 @@
+"""Which failures end waiting, which may pass, and what is told of those that last."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ..errors import FlyteAuthenticationException, FlyteDecodeError, FlyteError, FlyteResourceExhausted
+from .plan import Name
+
+logger = logging.getLogger("flyteasync.watcher")
+
+TIMES = 3
+"""So often in a row a failure that a moment's trouble could explain is met before it is believed."""
+
+AUTHENTICATION_LIMIT = 30.0
+"""Seconds for which tokens may be refused, or not to be had, before that is believed: their issuer may restart."""
+
+OUTAGE_TOLD_AFTER = 30.0
+"""Seconds without any answer after which it is worth a warning."""
+
+_TOO_LARGE = re.compile(r"larg|too big|exceed\w* .*size|size .*exceed|message size", re.IGNORECASE)
+
+
+def says_too_large(error: FlyteError) -> bool:
+    """Whether a message is larger than somebody accepts; a limit of the rate of calls has the same status."""
+    return isinstance(error, FlyteResourceExhausted) and _TOO_LARGE.search(str(error)) is not None
+
+
+@dataclass(slots=True)
+class Trouble:
+    """What is met instead of answers about one execution.
+
+    Attributes:
+        error: the last failure.
+        since: when the first one was met.
+        kind: the class of the last one that may be an answer.
+        times: how often in a row it was met.
+        kind_since: when it was met first.
+    """
+
+    error: FlyteError
+    since: float
+    kind: type[FlyteError] | None = None
+    times: int = 0
+    kind_since: float = 0.0
+
+
+class Patience:
+    """Notes failures by execution, and tells which of them end the waits: answers that will not change."""
+
+    def __init__(self) -> None:
+        self._troubles: dict[Name, Trouble] = {}
+
+    def __len__(self) -> int:
+        """Of how many executions the last question has failed."""
+        return len(self._troubles)
+
+    def failed(self, name: Name, error: FlyteError, now: float) -> bool:
+        """Note that a question failed; True if that ends the waits."""
+        trouble = self._troubles.get(name)
+        if trouble is None:
+            trouble = self._troubles[name] = Trouble(error, now)
+        trouble.error = error
+        believed = _believed(error)
+        if believed is None:
+            return False
+        if trouble.kind is not type(error):
+            trouble.kind, trouble.times, trouble.kind_since = type(error), 0, now
+        trouble.times += 1
+        times, seconds = believed
+        return trouble.times >= times and now - trouble.kind_since >= seconds
+
+    def forget(self, names: Iterable[Name]) -> None:
+        """There was an answer, or nobody asks any more."""
+        if self._troubles:
+            for name in names:
+                self._troubles.pop(name, None)
+
+    def trouble(self, name: Name) -> Trouble | None:
+        """What is met instead of answers about an execution; None if the last question was answered."""
+        return self._troubles.get(name)
+
+
+def _believed(error: FlyteError) -> tuple[int, float] | None:
+    """How often in a row, and for how many seconds, one is met before it ends the waits; None if it never does."""
+    if error.retryable:
+        return None
+    if isinstance(error, FlyteAuthenticationException):
+        return TIMES, AUTHENTICATION_LIMIT
+    if isinstance(error, FlyteResourceExhausted):
+        return (TIMES, 0.0) if says_too_large(error) else None
+    return (TIMES if isinstance(error, FlyteDecodeError) else 1), 0.0
+
+
+class Outage:
+    """Tells the log once of a server that answers nobody, and once that it does again."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+        self._told = False
+
+    def failed(self, error: FlyteError, began: float, now: float, waiting: int) -> None:
+        """A question that was sent at `began` was not answered."""
+        if self._since is None:
+            self._since = began
+        if not self._told and now - self._since >= OUTAGE_TOLD_AFTER:
+            self._told = True
+            text = "no question about executions has been answered for %.0f s; %d are still waited for: %s"
+            logger.warning(text, now - self._since, waiting, error)
+
+    def answered(self, now: float) -> None:
+        """A question was answered."""
+        if self._since is not None:
+            if self._told:
+                logger.info("questions about executions are answered again, after %.0f s", now - self._since)
+            self._since, self._told = None, False

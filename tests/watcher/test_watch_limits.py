@@ -1,0 +1,158 @@
+"""Watches whose next event is awaited for a limited time, and such that are closed while something is asked."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from flyteasync import FlyteWorkflowExecution
+from flyteasync.codec import encode
+from flyteasync.errors import FlyteDecodeError, Status
+from flyteasync.idl import admin
+from flyteasync.server import Fault
+from flyteasync.watcher import Event, NodeEvent, Watch
+from flyteasync.watcher.patience import TIMES
+from flyteasync.watcher.plan import Phase
+from tests.support.backend import Backend, remote_of
+from tests.support.book import Book
+from tests.support.loop import clock, eventually, settle
+from tests.support.wire import Call, Refusal, Wire
+
+
+async def ended(backend: Backend) -> FlyteWorkflowExecution:
+    plan = await backend.remote.fetch_launch_plan(name="nothing")
+    return await backend.remote.execute(plan, {}, wait=True)
+
+
+async def collect(watch: Watch) -> list[Event]:
+    async with asyncio.timeout(20):
+        return [event async for event in watch]
+
+
+async def bit_by_bit(watch: Watch, limit: float) -> list[Event]:
+    """All events, none of which is awaited for longer than the limit at a time."""
+    events: list[Event] = []
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                event = await asyncio.wait_for(anext(watch, None), limit)
+            except TimeoutError:
+                continue
+            if event is None:
+                return events
+            events.append(event)
+
+
+@pytest.mark.parametrize("nodes", [False, True])
+async def test_time_limits_that_are_shorter_than_a_question_lose_nothing(nodes: bool) -> None:
+    slow = [Fault(method=method, kind="delay", delay=0.1) for method in ("GetExecution", "ListNodeExecutions")]
+    async with Backend(*slow) as backend:
+        plan = await backend.remote.fetch_launch_plan(name="nothing")
+        execution = await backend.remote.execute(plan, {})
+        async with execution.watch(nodes=nodes) as watch:
+            events = await bit_by_bit(watch, 0.02)
+        assert events[-1].phase == Phase.SUCCEEDED
+        assert any(isinstance(event, NodeEvent) for event in events) is nodes
+
+
+async def test_time_limits_cost_no_more_questions() -> None:
+    book = Book(e0=Phase.RUNNING)
+    async with Wire(book) as wire, remote_of(wire.endpoint) as remote:
+
+        async def asked_within(limit: float) -> int:
+            """How many questions a watch asks in ten minutes whose events are awaited so long at a time."""
+            before, end = len(wire.calls), clock().time() + 600
+            async with remote.execution("e0").watch() as watch:
+                await anext(watch)
+                while clock().time() < end:
+                    waiting = asyncio.ensure_future(asyncio.wait_for(anext(watch), limit))
+                    while not waiting.done() and clock().time() < end:
+                        await clock().advance(1)
+                        await asyncio.sleep(0.001)
+                    waiting.cancel()
+                    await asyncio.wait([waiting])
+            await settle()
+            return len(wire.calls) - before
+
+        undisturbed = await asked_within(1000)
+        assert 30 < undisturbed < 120
+        assert await asked_within(15) <= 1.2 * undisturbed
+
+
+async def test_closing_a_watch_ends_it_at_once_while_nodes_cannot_be_listed(backend: Backend) -> None:
+    execution = await ended(backend)
+    backend.misbehave(Fault(method="ListNodeExecutions", status=Status.UNAVAILABLE))
+    watch = execution.watch(nodes=True)
+    events = asyncio.ensure_future(collect(watch))
+    await eventually(lambda: backend.calls("ListNodeExecutions") >= 2)
+    await watch.aclose()
+    await settle()
+    assert events.done()
+    assert await events == []
+
+
+async def test_closing_a_watch_ends_a_question_that_hangs(backend: Backend) -> None:
+    execution = await ended(backend)
+    backend.misbehave(Fault(method="ListNodeExecutions", kind="hang"))
+    watch = execution.watch(nodes=True)
+    events = asyncio.ensure_future(collect(watch))
+    await eventually(lambda: backend.server.stats.in_flight)
+    await watch.aclose()
+    await settle()
+    assert events.done()
+    assert await events == []
+    await eventually(lambda: backend.server.stats.in_flight == 0)
+
+
+async def test_leaving_the_block_ends_what_a_time_limit_left_under_way(backend: Backend) -> None:
+    execution = await ended(backend)
+    backend.misbehave(Fault(method="ListNodeExecutions", kind="hang"))
+    async with execution.watch(nodes=True) as watch:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(anext(watch), 0.05)
+        await eventually(lambda: backend.server.stats.in_flight)
+    await eventually(lambda: backend.server.stats.in_flight == 0)
+
+
+async def test_a_failure_that_nobody_awaited_is_told_by_the_next_one_who_does(backend: Backend) -> None:
+    execution = await ended(backend)
+    backend.misbehave(
+        Fault(method="ListNodeExecutions", status=Status.PERMISSION_DENIED, details="not yours", delay=0.1)
+    )
+    async with execution.watch(nodes=True) as watch:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(anext(watch), 0.02)
+        await eventually(lambda: backend.calls("ListNodeExecutions"))
+        with pytest.raises(Exception, match="not yours"):
+            await anext(watch)
+
+
+@pytest.mark.parametrize(
+    ("status", "text"), [(Status.RESOURCE_EXHAUSTED, "rate limit exceeded"), (Status.UNAUTHENTICATED, "who?")]
+)
+async def test_a_failure_that_may_pass_does_not_end_a_watch_of_nodes(
+    backend: Backend, status: Status, text: str
+) -> None:
+    execution = await ended(backend)
+    backend.misbehave(Fault(method="ListNodeExecutions", status=status, details=text, times=2))
+    events = await collect(execution.watch(nodes=True, poll_interval=0))
+    assert events[-1].phase == Phase.SUCCEEDED
+    assert {event.node_id for event in events if isinstance(event, NodeEvent)} >= {"start-node", "n0"}
+
+
+async def test_a_page_token_that_comes_again_each_time_ends_a_watch_of_nodes() -> None:
+    asked: list[str] = []
+
+    async def answer(call: Call) -> bytes:
+        if call.method != "ListNodeExecutions":
+            return await Book(e0=Phase.SUCCEEDED)(call)
+        asked.append(call.request.token)
+        if len(asked) > 100:
+            raise Refusal(Status.FAILED_PRECONDITION, "without end")
+        return encode(admin.NodeExecutionList(token="1"))
+
+    async with Wire(answer) as wire, remote_of(wire.endpoint) as remote:
+        with pytest.raises(FlyteDecodeError, match="the page token '1' twice"):
+            await collect(remote.execution("e0").watch(nodes=True, poll_interval=0))
+    assert asked == ["", "1"] * TIMES

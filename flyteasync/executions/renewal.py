@@ -115,7 +115,8 @@ class Renewed(WorkflowExecutionState):
         except FlyteError as error:
             if not error.retryable:
                 raise
-            logger.info("the whole error of execution %s could not be loaded: %s", self._name, error)
+            text, extra = "the whole error of execution %s could not be loaded: %s", self._name.extra()
+            logger.info(text, self._name, error, extra=extra)
         return self.snapshot.execution
 
     async def _finish(

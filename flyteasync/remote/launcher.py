@@ -43,11 +43,11 @@ class Launcher:
         self.domain = domain or remote.default_domain or entity.id.domain
         self._target: Target | None = None
 
-    async def launch(self, inputs: Mapping[str, Any] | None, prefix: str | None = None) -> FlyteWorkflowExecution:
-        """Launch under a generated name."""
-        name = self._name(generate_name(prefix))
-        target, request = await self._request(inputs, name)
-        return self._execution(target, request, name, await self._remote.creation.create(request, name))
+    async def launch(self, inputs: Mapping[str, Any] | None, name: str | None = None) -> FlyteWorkflowExecution:
+        """Launch under a generated name; one is generated now if it was not before."""
+        full = self._name(name or generate_name())
+        target, request = await self._request(inputs, full)
+        return self._execution(target, request, full, await self._remote.creation.create(request, full))
 
     async def launch_named(
         self, inputs: Mapping[str, Any] | None, name: str, on_conflict: OnConflict

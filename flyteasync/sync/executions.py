@@ -21,7 +21,7 @@ from ..executions.snapshot import Snapshot
 from ..executions.state import WorkflowExecutionState
 from ..interop import MessageLike, pb2_of
 from ..remote.checks import kind_of
-from ..watcher import Event
+from ..watcher import Event, Name
 from .nodes import FlyteNodeExecution, node_facade_of
 from .portal import portal
 from .watch import Watch
@@ -29,7 +29,7 @@ from .watch import Watch
 if TYPE_CHECKING:
     from ..literals import LiteralsResolver
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("flyteasync.sync")
 
 EXECUTION = "flyteasync.sync.FlyteWorkflowExecution"
 """What callers call the class."""
@@ -57,12 +57,13 @@ def facade_of(execution: AioExecution) -> FlyteWorkflowExecution:
 
 
 async def looked_at(execution: AioExecution) -> AioExecution:
-    """An execution as flytekit returns it from a launch: how far it is, and the nodes of a finished one."""
+    """An execution as flytekit returns it from a launch: how far it is, and the nodes of one that was awaited."""
     try:
-        return await execution.sync(sync_nodes=execution.is_done)
+        return await execution.sync(sync_nodes=execution.is_done and execution.snapshot.loaded)
     except FlyteSystemException as error:
         # It was launched: an error would make its caller launch it again.
-        logger.warning("launched %s, but could not look at it: %s", execution.short_string(), error)
+        extra = Name.of(execution.id).extra()
+        logger.warning("launched %s, but could not look at it: %s", execution.short_string(), error, extra=extra)
         return execution
 
 

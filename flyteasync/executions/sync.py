@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from ..deadline import NEVER, Deadline
 from ..entities import FlyteWorkflow, TypedInterface
 from ..errors import FlyteDecodeError, FlyteError
 from ..idl import admin, core
@@ -55,14 +56,15 @@ async def load_values(
     interface: TypedInterface | None,
     hints: Mapping[str, Any] | None,
     loader: DataLoader | None = None,
+    deadline: Deadline = NEVER,
 ) -> Data:
-    """The inputs and outputs of an execution; costs one GetExecutionData.
+    """The inputs and outputs of an execution; costs one GetExecutionData, which gives up at the deadline.
 
     A refusal of these values only is no failure: it is told when they are read.
     """
     request = admin.WorkflowExecutionGetDataRequest(id=snapshot.execution.id)
     try:
-        answer = await context.admin.get_execution_data(request)
+        answer = await context.admin.get_execution_data(request, deadline=deadline)
     except FlyteError as error:
         if not concerns_one_node(error):
             raise

@@ -7,7 +7,13 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..errors import FlyteAuthenticationException, FlyteDecodeError, FlyteError, FlyteResourceExhausted
+from ..errors import (
+    FlyteAuthenticationException,
+    FlyteDecodeError,
+    FlyteError,
+    FlyteResourceExhausted,
+    FlyteTimeout,
+)
 from .plan import Name
 
 logger = logging.getLogger("flyteasync.watcher")
@@ -82,6 +88,14 @@ class Patience:
     def trouble(self, name: Name) -> Trouble | None:
         """What is met instead of answers about an execution; None if the last question was answered."""
         return self._troubles.get(name)
+
+
+def with_trouble(late: FlyteTimeout, trouble: Trouble | None) -> FlyteTimeout:
+    """A timeout that tells what was met instead of answers, if anything, in its text and as its cause."""
+    if trouble is not None:
+        late.args = (f"{late}; the server did not answer any more: {trouble.error}",)
+        late.__cause__ = trouble.error  # given as such by whoever raises it
+    return late
 
 
 def _believed(error: FlyteError) -> tuple[int, float] | None:

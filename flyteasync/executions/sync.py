@@ -17,6 +17,7 @@ from ..errors import FlyteDecodeError, FlyteError
 from ..idl import admin, core
 from ..watcher import Name
 from ..watcher.nodes import next_token
+from ..watcher.patience import limits_rate
 from ..watcher.plan import Phase
 from .base import Data
 from .concurrent import Workers
@@ -66,7 +67,7 @@ async def load_values(
     try:
         answer = await context.admin.get_execution_data(request, deadline=deadline)
     except FlyteError as error:
-        if not concerns_one_node(error):
+        if not concerns_one_node(error) or limits_rate(error):
             raise
         logger.info("the values of execution %s could not be read: %s", Name.of(snapshot.execution.id), error)
         return _with_reason(Data(), error)

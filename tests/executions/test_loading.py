@@ -10,6 +10,7 @@ from flyteasync import CallOptions, FlyteRemote, FlyteWorkflowExecution
 from flyteasync.errors import (
     FlytePermissionDenied,
     FlyteRemoteClosed,
+    FlyteResourceExhausted,
     FlyteSystemUnavailableException,
     FlyteTimeout,
     Status,
@@ -128,6 +129,18 @@ async def test_closing_the_remote_ends_a_wait_that_loads(backend: Backend) -> No
     await clock().advance(10)
     with pytest.raises(FlyteRemoteClosed):
         await waiting
+
+
+async def test_a_limit_of_the_rate_of_calls_does_not_cost_a_wait_its_values(backend: Backend) -> None:
+    (execution,) = handles(backend.remote, await ended(backend, 1))
+    limit = Fault(method="GetExecutionData", status=Status.RESOURCE_EXHAUSTED, details="too many requests")
+    backend.misbehave(limit)
+    with pytest.raises(FlyteResourceExhausted, match="too many requests"):
+        await execution.sync()
+    waiting = asyncio.ensure_future(execution.wait())
+    await eventually(lambda: backend.calls("GetExecutionData") >= 3)
+    backend.misbehave()
+    assert (await waiting).outputs["total"] == 5
 
 
 # A look ...

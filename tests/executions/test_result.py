@@ -120,7 +120,7 @@ async def test_values_that_the_server_refuses_are_no_failure_of_a_sync(
     backend: Backend, status: Status, nodes: bool
 ) -> None:
     launched = await (await launch(backend, "demo.report", n=3, name="x")).wait()
-    backend.misbehave(Fault(method="GetExecutionData", status=status))
+    backend.misbehave(Fault(method="GetExecutionData", status=status, details="larger than max"))
     execution = await backend.remote.execution(launched.id.name).sync(sync_nodes=nodes)
     assert execution.is_successful
     assert bool(execution.node_executions) is nodes

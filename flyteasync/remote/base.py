@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ from ..config import Config
 from ..errors import FlyteInvalidInputException, FlyteUsageError
 from ..idl.services import AdminService
 from ..literals import Access, Store
-from ..rpc import CallOptions, RpcCaller
+from ..rpc import CallOptions, RetryPolicy, RpcCaller
 from ..watcher import Name, Watcher
 from .connection import Connection, Connector
 from .console import execution_url
@@ -67,6 +68,11 @@ class RemoteBase:
     def admin(self) -> AdminService:
         """The RPCs of flyteadmin, typed, with the remote's options; needs a running event loop."""
         return AdminService(self._caller)
+
+    @property
+    def admin_once(self) -> AdminService:
+        """The same, each call with a single attempt."""
+        return AdminService(self._connection.caller.view(replace(self._options, retry=RetryPolicy(max_attempts=1))))
 
     @property
     def watcher(self) -> Watcher:

@@ -217,7 +217,8 @@ class Creation:
         from ..executions.data import DataLoader, Expected
 
         try:
-            loaded = await within(until, DataLoader(self._values.access).load(data, Expected(succeeded=False)))
+            loader = DataLoader(self._values.access)
+            loaded = await within(until, loader.load(data, Expected(succeeded=False), name))
         except TimeoutError:
             return None
         return loaded.inputs.literals if loaded.inputs else None
@@ -280,7 +281,7 @@ class _Pursuit:
         most = self._policy.max_attempts
         if isinstance(error, FlyteEntityAlreadyExistsException):
             return await self._judge_existing(error, last=number == most)
-        if isinstance(error, FlyteRemoteClosed) and not never_processed(error):
+        if isinstance(error, FlyteRemoteClosed) and (self._may_be_ours or not never_processed(error)):
             raise self._in_doubt(error, "the remote was closed")
         if error.status is None or error.status not in AMBIGUOUS:
             raise error

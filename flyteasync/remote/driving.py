@@ -19,6 +19,7 @@ from ..idl import admin
 from ..rpc.retry import AMBIGUOUS
 from ..watcher import Name
 from .completions import Completions, Outcome
+from .creation import Origin
 from .holds import LIMIT_PAUSE, Hold, Outage, is_limit, is_outage
 from .items import Inputs, Item, Names, Source
 from .launcher import Launcher
@@ -333,7 +334,7 @@ class Driver:
         except _GivenUp as given_up:
             self._fail(launch, given_up.error)
         except Exception as error:  # noqa: BLE001 # values of callers run code of callers; the others go on
-            self._fail(launch, _ours(error, item))
+            self._fail(launch, _ours(error, launch))
         finally:
             self._places.release()
 
@@ -372,10 +373,10 @@ class Driver:
     async def _first(self, launch: Launch) -> FlyteWorkflowExecution:
         inputs, name = launch.item.inputs, launch.name.name
         if launch.item.name is None:
-            return await self._launcher.launch_new(inputs, name)
+            return await self._launcher.launch(inputs, name)
         if launch.found is not None:
             return await self._launcher.adopt(inputs, name, launch.found)
-        return await self._launcher.launch_absent(inputs, name, launch.until)
+        return await self._create(launch)
 
     async def _again(self, launch: Launch) -> FlyteWorkflowExecution:
         """Once more, under the same name, which is safe: it is looked for first."""
@@ -387,7 +388,13 @@ class Driver:
         if self._stopped.is_set():
             raise _GivenUp(self._given_up(launch, None))
         launch.creating = True
-        return await self._launcher.launch_absent(launch.item.inputs, launch.name.name, launch.until)
+        return await self._create(launch)
+
+    async def _create(self, launch: Launch) -> FlyteWorkflowExecution:
+        inputs, name = launch.item.inputs, launch.name.name
+        execution, origin = await self._launcher.launch_absent(inputs, name, launch.until)
+        launch.adopted = origin is Origin.THERE and not launch.in_doubt
+        return execution
 
     async def _look(self, launch: Launch) -> None:
         """Find out whether there is an execution of the name now."""
@@ -433,7 +440,7 @@ class Driver:
             error = FlyteDeadlineExceeded(f"{text}: {self._why}", identifier=str(launch.name))
         elif launch.in_doubt:
             error = FlyteDeadlineExceeded(
-                f"whether input {item.index} was launched is not known: {self._why}; look for execution {launch.name}",
+                f"whether input {item.index} was launched, as {launch.name}, is not known: {self._why}",
                 identifier=str(launch.name),
                 retryable=item.name is not None,
             )
@@ -454,11 +461,12 @@ class Driver:
         return "launching was stopped" if self._late is None else f"the {self._late} for everything were over"
 
 
-def _ours(error: Exception, item: Item) -> FlyteError:
+def _ours(error: Exception, launch: Launch) -> FlyteError:
     """The error as one of the package's."""
     if isinstance(error, FlyteError):
         return error
-    logger.error("input %d could not be launched", item.index, exc_info=error)
-    ours = FlyteSystemException(f"input {item.index} could not be launched: {error!r}")
+    index, name = launch.item.index, launch.name
+    logger.error("input %d could not be launched", index, exc_info=error, extra=name.extra())
+    ours = FlyteSystemException(f"input {index} could not be launched: {error!r}", identifier=str(name))
     ours.__cause__ = error
     return ours

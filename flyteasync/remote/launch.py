@@ -47,10 +47,14 @@ class Launching(Fetching):
     ) -> FlyteWorkflowExecution:
         """Launch an execution, exactly once, also if replies get lost.
 
-        Costs one CreateExecution, and one GetExecution before it if the caller names the execution. A workflow is
+        Costs one CreateExecution, and one GetExecution before it if the caller names the execution, and a
+        GetExecutionData if the name is taken. A workflow is
         launched through the launch plan of its own name and version, which costs one GetLaunchPlan the first time.
         After a failure that leaves open whether the execution was created, GetExecution is asked before
         CreateExecution is sent again. Cancelling the call never terminates what it may have launched.
+
+        If it stays unknown whether the execution was created, the error says so in a note, has `retryable` False, and
+        the name as the last part of its `identifier`: under this name, and no other, the launch may be tried again.
 
         Args:
             entity: a fetched launch plan, workflow or task.
@@ -70,14 +74,16 @@ class Launching(Fetching):
             options: labels, annotations, notifications and more: `flyteasync.Options`, or flytekit's.
             on_conflict: what to do if the execution_name is taken. "same": return that execution if its entity and the
                 given inputs are the same, else raise. "adopt": return it, with a warning in the log if it differs.
-                "raise": raise.
+                "raise": raise. Inputs that the server does not show are not compared.
 
         Returns:
-            The execution, with its id and spec; how far it is comes with the first `sync` or `wait`.
+            The execution, with its id and spec; how far it is comes with the first `sync` or `wait`. One that was there
+            already shows how far it was when it was found.
 
         Raises:
             FlyteValueException: an unknown input, or one that the launch plan fixes.
-            FlyteTypeException: an input or option of the wrong type, or an entity that cannot be launched.
+            FlyteTypeException: an input or option of the wrong type, type_hints that are no mapping, or an entity that
+                cannot be launched.
             FlyteInvalidInputException: a missing input, a bad name or option, both name and prefix; or the server's
                 refusal.
             FlyteEntityAlreadyExistsException: the name is taken, by something else or with on_conflict="raise".
@@ -91,10 +97,7 @@ class Launching(Fetching):
         check_wait(wait)
         check_on_conflict(on_conflict)
         check_names(execution_name, execution_name_prefix)
-        if execution_name is not None:
-            check_name(execution_name)
-        elif execution_name_prefix is not None:
-            generate_name(execution_name_prefix)  # refuses now what would fail after the entity was fetched
+        name = generate_name(execution_name_prefix) if execution_name is None else check_name(execution_name)
         settings = settings_of(
             options,
             overwrite_cache=overwrite_cache,
@@ -108,9 +111,9 @@ class Launching(Fetching):
             self, await fetched(entity), settings, project=project, domain=domain, type_hints=type_hints
         )
         if execution_name is None:
-            execution = await launcher.launch(inputs, execution_name_prefix)
+            execution = await launcher.launch(inputs, name)
         else:
-            execution = await launcher.launch_named(inputs, execution_name, on_conflict)
+            execution = await launcher.launch_named(inputs, name, on_conflict)
         return await execution.wait() if wait else execution
 
     async def launch_again(self, request: AgainRequest, execution_name: str | None = None) -> Name:

@@ -44,13 +44,9 @@ class Launcher:
         self.domain = domain or remote.default_domain or entity.id.domain
         self._target: Target | None = None
 
-    async def launch(self, inputs: Mapping[str, Any] | None, prefix: str | None = None) -> FlyteWorkflowExecution:
-        """Launch under a generated name."""
-        return await self.launch_new(inputs, generate_name(prefix))
-
-    async def launch_new(self, inputs: Mapping[str, Any] | None, name: str) -> FlyteWorkflowExecution:
-        """Launch under a name that was generated for it."""
-        full = self._name(name)
+    async def launch(self, inputs: Mapping[str, Any] | None, name: str | None = None) -> FlyteWorkflowExecution:
+        """Launch under a generated name; one is generated now if it was not before."""
+        full = self._name(name or generate_name())
         target, request = await self._request(inputs, full)
         return self._execution(target, request, full, await self._remote.creation.create(request, full))
 
@@ -63,8 +59,10 @@ class Launcher:
         launched = await self._remote.creation.create_named(request, full, on_conflict)
         return self._execution(target, request, full, launched)
 
-    async def launch_absent(self, inputs: Mapping[str, Any], name: str, until: float) -> FlyteWorkflowExecution:
-        """Launch under a name that was not taken a moment ago.
+    async def launch_absent(
+        self, inputs: Mapping[str, Any], name: str, until: float
+    ) -> tuple[FlyteWorkflowExecution, Origin]:
+        """Launch under a name that was not taken a moment ago; tells how the execution came about.
 
         Args:
             inputs: values by name.
@@ -77,7 +75,7 @@ class Launcher:
             launched = await self._remote.creation.create_named(request, full, "same")
         else:
             launched = await self._remote.creation.create_absent(request, full, "same")
-        return self._execution(target, request, full, launched)
+        return self._execution(target, request, full, launched), launched.origin
 
     async def adopt(self, inputs: Mapping[str, Any], name: str, found: admin.Execution) -> FlyteWorkflowExecution:
         """Take an execution that has the name already, if it is what would be launched."""

@@ -6,7 +6,7 @@ import asyncio
 import enum
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ..deadline import Deadline
 from ..errors import FlyteError, Status
@@ -26,7 +26,7 @@ MIN_RETRY_AFTER = 1.0
 SERVER_FAULT_ATTEMPTS = 5
 """UNKNOWN and INTERNAL may be a passing database conflict or a lasting defect: they are tried this often, not more."""
 
-LAST_ATTEMPT = 2.0
+LAST_ATTEMPT = 1.0
 """Seconds that a pause leaves for a last attempt, if it would otherwise last beyond the deadline."""
 
 
@@ -98,58 +98,78 @@ async def repeat(
     """
     import tenacity  # a call that succeeds at once does not pay for it
 
-    number = 0
-    is_last = False
+    repetition = _Repetition(attempt, failed, until, budget)
     drawn = tenacity.wait_random_exponential(multiplier=policy.initial_backoff, max=policy.max_backoff)
-
-    async def numbered() -> T:
-        nonlocal number, failed
-        number += 1
-        if number == 1:
-            raise failed  # tenacity begins with an attempt, and the first one is over
-        try:
-            return await attempt(number)
-        except Again as again:
-            # An attempt that the deadline cut off tells less than the one before it.
-            if again.error.status is not Status.DEADLINE_EXCEEDED or until.remaining() > 0:
-                failed = again
-            raise
-
-    def pause(state: tenacity.RetryCallState) -> float:
-        nonlocal is_last
-        wanted, left = drawn(state), until.remaining()
-        if is_last or wanted < left:
-            return wanted
-        is_last = left > 0
-        return max(left / 2, left - LAST_ATTEMPT)
-
-    def exhausted(state: tenacity.RetryCallState) -> bool:
-        now = asyncio.get_running_loop().time()
-        if until.remaining() <= state.upcoming_sleep:
-            return True
-        if budget.take(now):
-            return False
-        failed.error.retry_after = max(MIN_RETRY_AFTER, budget.wait(now))
-        failed.error.add_note("too many calls of this remote fail: the budget of retries is empty")
-        return True
 
     def log(state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
-        logger.debug(
-            "%s: attempt %d failed, again in %.2f s: %s", what, number, state.upcoming_sleep, error, extra=extra
-        )
+        text = "%s: attempt %d failed, again in %.2f s: %s"
+        logger.debug(text, what, repetition.number, state.upcoming_sleep, error, extra=extra)
 
     retrying = tenacity.AsyncRetrying(
         # A predicate that is true of more would retry CancelledError (tenacity#529).
         retry=tenacity.retry_if_exception_type(Again),
-        wait=pause,
-        stop=exhausted,
+        wait=lambda state: repetition.pause(drawn(state)),
+        stop=lambda state: repetition.is_over(state.upcoming_sleep),
         sleep=asyncio.sleep,
         before_sleep=log,
         reraise=True,
     )
     try:
-        return await retrying(numbered)
+        return await retrying(repetition.next)
     except Again:
-        failed.error.add_note(f"gave up after {number} attempts")
-        raise failed.error from None
+        error = repetition.failed.error
+        error.add_note(f"gave up after {repetition.number} attempts")
+        raise error from None
+
+
+class _Repetition(Generic[T]):
+    """What `repeat` decides.
+
+    Attributes:
+        number: of the attempt that was made last.
+        failed: how the last attempt ended that was not cut off.
+    """
+
+    def __init__(
+        self, attempt: Callable[[int], Awaitable[T]], failed: Again, until: Deadline, budget: RetryBudget
+    ) -> None:
+        self.number = 0
+        self.failed = failed
+        self._attempt = attempt
+        self._until = until
+        self._budget = budget
+        self._is_last = False
+
+    async def next(self) -> T:
+        """Make the next attempt."""
+        self.number += 1
+        if self.number == 1:
+            raise self.failed  # tenacity begins with an attempt, and the first one is over
+        try:
+            return await self._attempt(self.number)
+        except Again as again:
+            # An attempt that the deadline cut off tells less than the one before it.
+            if again.error.status is not Status.DEADLINE_EXCEEDED or self._until.remaining() > 0:
+                self.failed = again
+            raise
+
+    def pause(self, drawn: float) -> float:
+        """Seconds until the next attempt: what was drawn, or once what leaves time for a last attempt."""
+        left = self._until.remaining()
+        if self._is_last or drawn < left:
+            return drawn
+        self._is_last = True
+        return max(left / 2, left - LAST_ATTEMPT)
+
+    def is_over(self, pause: float) -> bool:
+        """Whether there is neither time nor budget for another attempt after the pause."""
+        if self._until.remaining() <= pause:
+            return True
+        now = asyncio.get_running_loop().time()
+        if self._budget.take(now):
+            return False
+        error = self.failed.error
+        error.retry_after = max(MIN_RETRY_AFTER, self._budget.wait(now))
+        error.add_note("too many calls of this remote fail: the budget of retries is empty")
+        return True

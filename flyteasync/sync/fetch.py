@@ -10,6 +10,7 @@ from ..errors import FlyteError
 from ..executions import FlyteWorkflowExecution as AioExecution
 from ..remote import FlyteRemote as AioRemote
 from ..remote.checks import check_execution
+from ..watcher import Name
 from .executions import EXECUTION, FlyteWorkflowExecution, facade_of
 from .portal import portal
 
@@ -142,5 +143,6 @@ async def _fetched(remote: AioRemote, project: str | None, domain: str | None, n
     try:
         await execution.fetch_workflow()
     except FlyteError as error:
-        logger.warning("the workflow of %s could not be fetched: %s", execution.short_string(), error)
+        extra = Name.of(execution.id).extra()
+        logger.warning("the workflow of %s could not be fetched: %s", execution.short_string(), error, extra=extra)
     return execution

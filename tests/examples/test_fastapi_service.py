@@ -16,6 +16,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from flyteasync.errors import Status
 from flyteasync.server import Fault
 from flyteasync.server.host import serve_in_process
 from tests.support.backend import Backend
@@ -149,6 +150,25 @@ def test_without_flyte_the_service_lives_and_is_not_ready() -> None:
             assert answer.json()["error"]["code"] == "SYSTEM:Unavailable"
             assert answer.headers["retry-after"] == "1"
             assert client.get("/executions/any").status_code == 503
+
+
+async def test_a_launch_that_fails_tells_the_name_under_which_it_may_be_repeated() -> None:
+    async with Backend() as backend:
+        with serving(backend.server.endpoint, "nothing") as (_, url):
+            async with httpx2.AsyncClient(base_url=url, timeout=30) as client:
+                backend.misbehave(
+                    Fault(method="CreateExecution", kind="lost_reply"),
+                    # The look before the launch is answered, and the one after it is not.
+                    Fault(method="GetExecution", status=Status.PERMISSION_DENIED, calls=range(2, 3)),
+                )
+                failed = await client.post("/executions", json={})
+                assert failed.status_code == 503
+                assert "retry-after" not in failed.headers
+                backend.misbehave()
+                name = failed.json()["name"]
+                answer = await client.post("/executions", params={"name": name}, json={})
+        assert (answer.status_code, answer.json()["name"]) == (202, name)
+        assert [item.id.name for item in await backend.executions() if item.id] == [name]
 
 
 async def test_registering_twice_is_no_error() -> None:

@@ -8,12 +8,15 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from flyteasync import Config, FlyteRemote
 from flyteasync.deadline import Deadline
 from flyteasync.errors import FlyteDeadlineExceeded, FlyteInvalidInputException
 from flyteasync.idl import admin
 from flyteasync.rpc import CallLimiter
+from flyteasync.rpc.limits import RESERVED as RESERVED_AT_MOST
 from flyteasync.server import Fault
 from flyteasync.transport import TransportError
 from tests.support.backend import Backend, remote_of
@@ -193,3 +196,54 @@ async def test_calls_that_never_got_a_place_are_not_attempts_that_ended(bare: Ba
         assert not [name for name in remote.metrics() if "GetDomains" in name]
         hung.cancel()
         await asyncio.wait([hung])
+
+
+STEP = st.tuples(st.sampled_from(["begin", "begin urgent", "end", "cancel"]), st.integers(0, 30))
+
+
+@given(st.integers(1, 6), st.lists(STEP, max_size=60))
+def test_places_are_neither_lost_nor_made_whatever_happens(total: int, steps: list[tuple[str, int]]) -> None:
+    asyncio.run(_exercise(total, steps))
+
+
+async def _exercise(total: int, steps: list[tuple[str, int]]) -> None:
+    """Begin, end and cancel calls in any order, several in one turn of the loop too, and look after each turn."""
+    limiter, reserved = CallLimiter(total), min(RESERVED_AT_MOST, total // 4)
+    holding: dict[asyncio.Task[None], bool] = {}
+
+    async def call(urgent: bool) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        async with limiter.place(Deadline.after(None), urgent=urgent):
+            holding[task] = urgent
+            try:
+                await asyncio.get_running_loop().create_future()
+            finally:
+                del holding[task]
+
+    calls: list[tuple[asyncio.Task[None], bool]] = []
+    for what, number in steps:
+        if what.startswith("begin"):
+            urgent = what.endswith("urgent")
+            calls.append((asyncio.ensure_future(call(urgent)), urgent))
+        elif calls:
+            task, _ = calls.pop(number % len(calls))
+            task.cancel()
+            if what == "cancel":
+                continue  # what comes next happens before the cancelled one knows
+        await settle(4)
+        queued = [urgent for task, urgent in calls if task not in holding]
+        assert len(holding) <= total
+        assert sum(not urgent for urgent in holding.values()) <= total - reserved
+        if True in queued:
+            assert len(holding) == total, "an urgent call waits while there is a place"
+        if False in queued:
+            assert len(holding) >= total - reserved, "an ordinary call waits while there is a place for it"
+    for task, _ in calls:
+        task.cancel()
+    if calls:
+        await asyncio.wait([task for task, _ in calls])
+    await settle(4)
+    async with AsyncExitStack() as everything:
+        for _ in range(total):
+            await everything.enter_async_context(limiter.place(Deadline.after(0), urgent=True))

@@ -16,7 +16,6 @@ from flyteasync.deadline import Deadline
 from flyteasync.errors import FlyteDeadlineExceeded, FlyteInvalidInputException
 from flyteasync.idl import admin
 from flyteasync.rpc import CallLimiter
-from flyteasync.rpc.limits import RESERVED as RESERVED_AT_MOST
 from flyteasync.server import Fault
 from flyteasync.transport import TransportError
 from tests.support.backend import Backend, remote_of
@@ -201,14 +200,16 @@ async def test_calls_that_never_got_a_place_are_not_attempts_that_ended(bare: Ba
 STEP = st.tuples(st.sampled_from(["begin", "begin urgent", "end", "cancel"]), st.integers(0, 30))
 
 
-@given(st.integers(1, 6), st.lists(STEP, max_size=60))
-def test_places_are_neither_lost_nor_made_whatever_happens(total: int, steps: list[tuple[str, int]]) -> None:
-    asyncio.run(_exercise(total, steps))
+@given(st.integers(1, 3), st.integers(0, 2), st.lists(STEP, min_size=5, max_size=40))
+def test_places_are_neither_lost_nor_made_whatever_happens(
+    ordinary: int, reserved: int, steps: list[tuple[str, int]]
+) -> None:
+    asyncio.run(_exercise(ordinary + reserved, reserved, steps))
 
 
-async def _exercise(total: int, steps: list[tuple[str, int]]) -> None:
+async def _exercise(total: int, reserved: int, steps: list[tuple[str, int]]) -> None:
     """Begin, end and cancel calls in any order, several in one turn of the loop too, and look after each turn."""
-    limiter, reserved = CallLimiter(total), min(RESERVED_AT_MOST, total // 4)
+    limiter = CallLimiter(total, reserved)
     holding: dict[asyncio.Task[None], bool] = {}
 
     async def call(urgent: bool) -> None:
@@ -230,7 +231,8 @@ async def _exercise(total: int, steps: list[tuple[str, int]]) -> None:
             task, _ = calls.pop(number % len(calls))
             task.cancel()
             if what == "cancel":
-                continue  # what comes next happens before the cancelled one knows
+                await settle(number % 3)
+                continue  # what comes next happens before all know who have to
         await settle(4)
         queued = [urgent for task, urgent in calls if task not in holding]
         assert len(holding) <= total

@@ -23,6 +23,11 @@ class Context(Protocol):
         ...
 
     @property
+    def admin_once(self) -> AdminService:
+        """The same, without repeating what fails."""
+        ...
+
+    @property
     def watcher(self) -> Watcher:
         """The poller that serves all waits of the connection."""
         ...

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import itertools
 import logging
 import math
+import random
 from abc import abstractmethod
 from collections.abc import Awaitable, Iterator
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Self
 
 from typing_extensions import override
 
-from ..deadline import Deadline
+from ..deadline import NEVER, Deadline
 from ..entities import TypedInterface
 from ..errors import FlyteError, FlyteTimeout, FlyteUsageError
 from ..idl import admin
-from ..watcher import Name
+from ..watcher import Name, Watcher
+from ..watcher.patience import Patience, with_trouble
+from ..watcher.plan import LATEST, interval
 from .base import cut_short
 from .context import Context
 from .snapshot import Snapshot, merge
@@ -26,6 +31,21 @@ if TYPE_CHECKING:
     from .workflow import FlyteWorkflowExecution
 
 logger = logging.getLogger("flyteasync.executions")
+
+_OWN = frozenset({"_remote", "_ordinals", "_loader", "facade"})
+"""Attributes of one object in one event loop, which no copy has."""
+
+LOOK_LIMIT = 10.0
+"""Seconds for which `wait(timeout=0)` loads the values of an execution that has finished."""
+
+
+@dataclass(eq=False)
+class _Loading:
+    """Somebody loads what an execution has left; `level` tells how much of it."""
+
+    level: int
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+    succeeded: bool = False
 
 
 class Renewed(WorkflowExecutionState):
@@ -38,12 +58,34 @@ class Renewed(WorkflowExecutionState):
     _state: Snapshot
     _ordinals: Iterator[int]
     """Tells syncs apart: those that were started later have higher ones."""
+    _loader: _Loading | None = None
 
     @property
     @override
     def snapshot(self) -> Snapshot:
         """All that the properties show, at one moment."""
         return self._state
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Connections do not travel; whoever unpickles it has a remote of his own.
+        return {name: value for name, value in vars(self).items() if name not in _OWN}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._remote = None
+        self._ordinals = itertools.count(max(self._state.ordinal, self._state.nodes_ordinal) + 1)
+
+    def __copy__(self) -> Self:
+        return self._copied(self.__getstate__())
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self._copied(copy.deepcopy(self.__getstate__(), memo))
+
+    def _copied(self, state: dict[str, Any]) -> Self:
+        copied = object.__new__(type(self))
+        copied.__setstate__(state)
+        copied._remote = self._remote
+        return copied
 
     @property
     def _context(self) -> Context:
@@ -53,11 +95,28 @@ class Renewed(WorkflowExecutionState):
             )
         return self._remote
 
-    async def _get(self) -> admin.Execution:
-        return await self._context.admin.get_execution(admin.WorkflowExecutionGetRequest(id=self._name.identifier()))
+    @property
+    def watcher(self) -> Watcher:
+        """The poller that sees the end of the execution: that of its remote.
+
+        Raises:
+            FlyteUsageError: the execution was made without a remote, or its remote is closed or in use elsewhere.
+        """
+        return self._context.watcher
+
+    async def _get(self, deadline: Deadline = NEVER) -> admin.Execution:
+        request = admin.WorkflowExecutionGetRequest(id=self._name.identifier())
+        return await self._context.admin.get_execution(request, deadline=deadline)
 
     async def _look_once(self) -> admin.Execution:
-        snapshot = Snapshot(await self._get())
+        request = admin.WorkflowExecutionGetRequest(id=self._name.identifier())
+        try:
+            snapshot = Snapshot(await self._context.admin_once.get_execution(request))
+        except FlyteError as error:
+            if not error.retryable:
+                raise
+            text = f"whether execution {self._name} is finished is not known: {error}"
+            raise FlyteTimeout(text, identifier=str(self._name)) from error
         if not snapshot.done:
             raise FlyteTimeout(
                 f"execution {self._name} is not finished: its phase is {snapshot.phase.name}",
@@ -67,23 +126,75 @@ class Renewed(WorkflowExecutionState):
 
     def _finished(self, deadline: Deadline, ceiling: float | None) -> Awaitable[admin.Execution]:
         # No coroutine of its own: of those that wait, there may be many.
-        return self._context.watcher.wait(self._name, deadline=deadline, ceiling=ceiling, known=self.snapshot.existing)
+        return self.watcher.wait(self._name, deadline=deadline, ceiling=ceiling, known=self.snapshot.existing)
 
     async def _load_in_time(
         self, execution: admin.Execution, ordinal: int, deadline: Deadline, limit: float | None, *, nodes: bool
     ) -> None:
         """Absorb a finished execution before the deadline."""
+        patience = Patience()
+        if limit == 0:
+            deadline, limit = Deadline.after(LOOK_LIMIT), LOOK_LIMIT
         scope = asyncio.timeout_at(None if deadline.at == math.inf else deadline.at)
         try:
             async with scope:
-                await self._finish(execution, ordinal, nodes=nodes)
+                await self._load(execution, ordinal, patience, deadline, nodes=nodes)
         except TimeoutError:
             if not scope.expired():
                 raise
-            raise FlyteTimeout(
-                f"execution {self._name} has finished, but what it left was not loaded within {limit:g} s",
-                identifier=str(self._name),
-            ) from None
+            text = f"execution {self._name} has finished, but what it left was not loaded within {limit:g} s"
+            late = with_trouble(FlyteTimeout(text, identifier=str(self._name)), patience.trouble(self._name))
+            raise late from late.__cause__
+
+    async def _load(
+        self,
+        execution: admin.Execution,
+        ordinal: int,
+        patience: Patience,
+        deadline: Deadline = NEVER,
+        *,
+        values: bool = True,
+        nodes: bool = False,
+    ) -> None:
+        """Absorb a finished execution, through outages; of those who want it at the same time, one does."""
+        level = values + nodes
+        while (other := self._loader) is not None and other.level >= level:
+            await other.over.wait()
+            if other.succeeded:
+                return
+        mine = self._loader = _Loading(level)
+        try:
+            await self._finish_patiently(execution, ordinal, patience, deadline, values=values, nodes=nodes)
+            mine.succeeded = True
+        finally:
+            mine.over.set()
+            if self._loader is mine:
+                self._loader = None
+
+    async def _finish_patiently(
+        self,
+        execution: admin.Execution,
+        ordinal: int,
+        patience: Patience,
+        deadline: Deadline,
+        *,
+        values: bool,
+        nodes: bool,
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        while True:
+            try:
+                await self._finish(execution, ordinal, deadline, values=values, nodes=nodes)
+            except FlyteError as error:
+                if patience.failed(self._name, error, loop.time()):
+                    raise
+                logger.debug("what execution %s left could not be loaded: %s", self._name, error)
+            else:
+                patience.forget((self._name,))
+                return
+            jitter = random.uniform(0.9, 1.1)  # noqa: S311 - jitter is no secret
+            await asyncio.sleep(jitter * interval(loop.time() - began, LATEST))
 
     async def _show(self, execution: admin.Execution) -> admin.Execution:
         """Show a state that the watcher saw, with the whole error if that can be had."""
@@ -97,20 +208,28 @@ class Renewed(WorkflowExecutionState):
         return self.snapshot.execution
 
     async def _finish(
-        self, execution: admin.Execution, ordinal: int, *, values: bool = True, nodes: bool = False
+        self,
+        execution: admin.Execution,
+        ordinal: int,
+        deadline: Deadline = NEVER,
+        *,
+        values: bool = True,
+        nodes: bool = False,
     ) -> None:
         """Absorb a finished execution, with the whole text of its error; its end is shown even if that fails."""
         new = Snapshot(execution, self.snapshot.data, ordinal=ordinal)
         try:
             if cut_short(new.closure.error):
-                whole = await self._get()
+                whole = await self._get(deadline)
                 new = replace(new, execution=whole) if Snapshot(whole).done else new
             if values:
-                await self._absorb(new.execution, ordinal, nodes=nodes)
+                await self._absorb(new.execution, ordinal, deadline, nodes=nodes)
         finally:
             self._state = merge(self.snapshot, new)
 
-    async def _absorb(self, execution: admin.Execution, ordinal: int, *, nodes: bool) -> None:
+    async def _absorb(
+        self, execution: admin.Execution, ordinal: int, deadline: Deadline = NEVER, *, nodes: bool
+    ) -> None:
         """Load what an execution's message refers to, and show all of it at once; if that fails, the message."""
         from .sync import TreeReader, load_values  # a program that only launches does not pay for it
 
@@ -122,7 +241,8 @@ class Renewed(WorkflowExecutionState):
                 new = await reader.read(new, known, self._interface, self._type_hints)
                 new = replace(new, nodes_ordinal=ordinal)
             elif not new.loaded:
-                new = replace(new, data=await load_values(self._context, new, self._interface, self._type_hints))
+                data = await load_values(self._context, new, self._interface, self._type_hints, deadline=deadline)
+                new = replace(new, data=data)
         finally:
             self._state = merge(self.snapshot, new)
 

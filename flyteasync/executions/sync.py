@@ -11,11 +11,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from ..deadline import NEVER, Deadline
 from ..entities import FlyteWorkflow, TypedInterface
 from ..errors import FlyteDecodeError, FlyteError
 from ..idl import admin, core
 from ..watcher import Name
 from ..watcher.nodes import next_token
+from ..watcher.patience import limits_rate
 from ..watcher.plan import Phase
 from .base import Data
 from .concurrent import Workers
@@ -55,16 +57,17 @@ async def load_values(
     interface: TypedInterface | None,
     hints: Mapping[str, Any] | None,
     loader: DataLoader | None = None,
+    deadline: Deadline = NEVER,
 ) -> Data:
-    """The inputs and outputs of an execution; costs one GetExecutionData.
+    """The inputs and outputs of an execution; costs one GetExecutionData, which gives up at the deadline.
 
     A refusal of these values only is no failure: it is told when they are read.
     """
     request = admin.WorkflowExecutionGetDataRequest(id=snapshot.execution.id)
     try:
-        answer = await context.admin.get_execution_data(request)
+        answer = await context.admin.get_execution_data(request, deadline=deadline)
     except FlyteError as error:
-        if not concerns_one_node(error):
+        if not concerns_one_node(error) or limits_rate(error):
             raise
         name = Name.of(snapshot.execution.id)
         logger.info("the values of execution %s could not be read: %s", name, error, extra=name.extra())

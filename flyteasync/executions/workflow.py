@@ -25,6 +25,7 @@ from ..errors import (
 from ..idl import admin, core
 from ..interop import MessageLike, message_of, optional_message_of
 from ..watcher import Event, Name, Position, Watch, Watched
+from ..watcher.patience import Patience
 from .again import recover_request, relaunch_request, spec_of_repetition
 from .base import phase_name
 from .context import AgainRequest, Context
@@ -161,19 +162,20 @@ class FlyteWorkflowExecution(Renewed):
         """Wait until the execution is in a terminal phase, and load its inputs and outputs.
 
         A failed execution does not raise: look at `is_successful` and `error`. Cancelling the wait leaves the
-        execution alone, and so does the timeout. An outage of the server does not end the wait.
+        execution alone, and so does the timeout. An outage of the server does not end the wait, nor the loading.
 
         Costs nothing per wait while it lasts (one poller asks for all executions of the connection), and at the end one
         GetExecutionData, plus one GetExecution for the whole error of a failed execution.
 
         Args:
-            timeout: seconds or a timedelta to wait at the most; zero looks once; None is no limit.
+            timeout: seconds or a timedelta to wait at the most, loading included; zero looks once, with one attempt,
+                and loads for 10 s at the most what has finished; None is no limit.
             poll_interval: seconds or a timedelta between two looks at the most; zero means the floor of 0.1 s; None
                 adapts to how long the wait lasts, up to 30 s.
             sync_nodes: load the tree of node executions at the end, too.
 
         Raises:
-            FlyteTimeout: the execution did not finish in time.
+            FlyteTimeout: the execution did not finish in time; if the server does not answer, that is its cause.
             FlyteEntityNotExistException: the server has no such execution.
             FlyteInvalidInputException: a negative or not-a-number duration.
             FlyteRemoteClosed: the remote was closed meanwhile.
@@ -250,14 +252,17 @@ class FlyteWorkflowExecution(Renewed):
         ceiling = None if poll_interval is None else seconds(poll_interval, "poll_interval")
         return Watch(watched, Position.of(since, self._name), nodes=nodes, poll_interval=ceiling)
 
-    async def finish(self, execution: admin.Execution, *, values: bool = True) -> Self:
+    async def finish(
+        self, execution: admin.Execution, *, values: bool = True, patience: Patience | None = None
+    ) -> Self:
         """Show an execution that the watcher saw finished, and load its values; what `wait` does at its end.
 
         Args:
             execution: the message that the watcher gave.
             values: load inputs and outputs.
+            patience: notes failures that may pass, which do not end the loading.
         """
-        await self._finish(execution, next(self._ordinals), values=values)
+        await self._load(execution, next(self._ordinals), patience or Patience(), values=values)
         return self
 
     @asynccontextmanager

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..config import Config
-from ..errors import FlyteInvalidInputException
+from ..errors import FlyteInvalidInputException, FlyteUsageError
 from ..idl.services import AdminService
 from ..literals import Access, Store
-from ..rpc import CallOptions, RpcCaller
+from ..rpc import CallOptions, RetryPolicy, RpcCaller
 from ..watcher import Name, Watcher
 from .connection import Connection, Connector
 from .console import execution_url
@@ -69,6 +70,11 @@ class RemoteBase:
         return AdminService(self._caller)
 
     @property
+    def admin_once(self) -> AdminService:
+        """The same, each call with a single attempt."""
+        return AdminService(self._connection.caller.view(replace(self._options, retry=RetryPolicy(max_attempts=1))))
+
+    @property
     def watcher(self) -> Watcher:
         """The poller that serves all waits of the connection."""
         return self._connection.watcher
@@ -100,6 +106,10 @@ class RemoteBase:
         if view is None or view.options is not self._options or not view.shares(caller):
             view = self._view = caller.view(self._options)
         return view
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        """Refuse to be pickled or copied: a connection belongs to one process, and to one event loop."""
+        raise FlyteUsageError("a remote cannot be pickled or copied: make another one with its `config`")
 
     def _scope(self, project: str | None, domain: str | None) -> tuple[str, str]:
         """Project and domain of a call.

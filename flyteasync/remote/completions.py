@@ -16,6 +16,7 @@ from ..executions import FlyteWorkflowExecution
 from ..executions.state import WorkflowExecutionState
 from ..idl import admin
 from ..watcher import Name, Wait, Watcher
+from ..watcher.patience import Trouble
 
 logger = logging.getLogger("flyteasync.launch")
 
@@ -79,6 +80,12 @@ class Completions:
         """The executions that were added and have no outcome yet."""
         return [execution for execution, _ in self._open.values()]
 
+    @property
+    def trouble(self) -> Trouble | None:
+        """What is met instead of answers about an execution without an outcome; None if there are answers."""
+        met = (wait.watcher.trouble(wait.target.name) for _, wait in self._open.values() if wait is not None)
+        return next((trouble for trouble in met if trouble is not None), None)
+
     def add(self, index: int, execution: FlyteWorkflowExecution) -> None:
         """Wait for one more execution."""
         if self._late is not None:
@@ -89,7 +96,8 @@ class Completions:
             self._see(index, execution, execution.to_flyte_idl())
             return
         name = Name.of(execution.id)
-        wait = self._watcher.register(
+        # The poller of its own remote: executions of several remotes may be awaited together.
+        wait = execution.watcher.register(
             name, ceiling=self._ceiling, known=execution.snapshot.existing, deadline=self._deadline
         )
         self._open[index] = execution, wait
@@ -156,7 +164,10 @@ class Completions:
 
     def _ended(self, index: int, future: asyncio.Future[admin.Execution]) -> None:
         """The watcher's answer is here."""
-        if future.cancelled() or index not in self._open:
+        if future.cancelled():
+            return
+        future.exception()  # whatever becomes of it, asyncio is not to complain that nobody asked
+        if index not in self._open:
             return
         execution, wait = self._open[index]
         if wait is not None:

@@ -60,6 +60,7 @@ class Many(Running):
     async def _completed(
         self, everything: list[FlyteWorkflowExecution], limit: float | None, ceiling: float | None
     ) -> AsyncGenerator[Outcome]:
+        from ..watcher.patience import with_trouble
         from .completions import Completions  # a program that waits for none does not pay for it
 
         deadline = Deadline.after(limit)
@@ -71,7 +72,8 @@ class Many(Running):
             while (outcome := await within(deadline, queue.take())) is not None:
                 yield outcome
         except TimeoutError:
-            raise _too_late(queue.unfinished, len(everything), limit or 0.0) from None
+            late = with_trouble(_too_late(queue.unfinished, len(everything), limit or 0.0), queue.trouble)
+            raise late from late.__cause__
         finally:
             with anyio.CancelScope(shield=True):
                 await queue.aclose()

@@ -64,12 +64,12 @@ if TYPE_CHECKING:
     from ..rpc import RetryPolicy as RetryPolicy
     from ..watcher import ExecutionEvent as ExecutionEvent
     from ..watcher import NodeEvent as NodeEvent
-    from .executions import FlyteNodeExecution as FlyteNodeExecution
-    from .executions import FlyteTaskExecution as FlyteTaskExecution
     from .executions import FlyteWorkflowExecution as FlyteWorkflowExecution
     from .many import Completed as Completed
     from .many import Outcome as Outcome
     from .many import Runs as Runs
+    from .nodes import FlyteNodeExecution as FlyteNodeExecution
+    from .nodes import FlyteTaskExecution as FlyteTaskExecution
     from .remote import FlyteRemote as FlyteRemote
     from .watch import Watch as Watch
 
@@ -96,7 +96,7 @@ _HOMES = {
     "FlyteInvalidInputException": ".errors",
     "FlyteLaunchPlan": ".entities",
     "FlyteNode": ".entities",
-    "FlyteNodeExecution": "executions",
+    "FlyteNodeExecution": "nodes",
     "FlyteNotImplementedException": ".errors",
     "FlyteNotLaunched": ".errors",
     "FlytePermissionDenied": ".errors",
@@ -108,7 +108,7 @@ _HOMES = {
     "FlyteSystemException": ".errors",
     "FlyteSystemUnavailableException": ".errors",
     "FlyteTask": ".entities",
-    "FlyteTaskExecution": "executions",
+    "FlyteTaskExecution": "nodes",
     "FlyteTaskNode": ".entities",
     "FlyteTimeout": ".errors",
     "FlyteTypeException": ".errors",

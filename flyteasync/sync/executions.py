@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import weakref
 from collections.abc import Mapping
 from datetime import datetime
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 from typing_extensions import override
 
 from ..deadline import Duration
 from ..entities import FlyteWorkflow
-from ..errors import FlyteSystemException
+from ..errors import FlyteSystemException, FlyteTypeException
 from ..executions import FlyteNodeExecution as AioNode
-from ..executions import FlyteTaskExecution as AioTask
 from ..executions import FlyteWorkflowExecution as AioExecution
-from ..executions import RemoteExecutionBase
 from ..executions.base import Data
 from ..executions.snapshot import Snapshot
 from ..executions.state import WorkflowExecutionState
 from ..interop import MessageLike, pb2_of
+from ..remote.checks import kind_of
 from ..watcher import Event, Name
+from .nodes import FlyteNodeExecution, node_facade_of
 from .portal import portal
 from .watch import Watch
 
@@ -35,7 +35,6 @@ EXECUTION = "flyteasync.sync.FlyteWorkflowExecution"
 """What callers call the class."""
 
 LOADING = "`execution.sync()`"
-LOADING_NODES = "`execution.sync(sync_nodes=True)` of the whole execution"
 """What loads values, for those who ask for them before."""
 
 
@@ -68,88 +67,10 @@ async def looked_at(execution: AioExecution) -> AioExecution:
         return execution
 
 
-def node_facade_of(node: AioNode) -> FlyteNodeExecution:
-    """A node as the facade shows it: the same state under the facade's class."""
-    shown = object.__new__(FlyteNodeExecution)
-    vars(shown).update(vars(node))
-    return shown
-
-
-def task_facade_of(task: AioTask) -> FlyteTaskExecution:
-    """An attempt as the facade shows it: the same state under the facade's class."""
-    shown = object.__new__(FlyteTaskExecution)
-    vars(shown).update(vars(task))
-    return shown
-
-
-class FlyteTaskExecution(AioTask):
-    """One attempt of a task, as it was when its execution's nodes were synced."""
-
-    _loading: ClassVar[str] = LOADING_NODES
-
-    @override
-    def to_flyte_idl(self) -> Any:
-        """The message, of flyteidl's own class.
-
-        Raises:
-            FlyteUsageError: flyteidl is not installed.
-        """
-        return pb2_of(self._model)
-
-    @override
-    def _generated(self) -> Any:
-        return self._model
-
-
-class FlyteNodeExecution(AioNode):
-    """A node of an execution, as it was when the execution's nodes were synced."""
-
-    _loading: ClassVar[str] = LOADING_NODES
-
-    @property
-    @override
-    def task_executions(self) -> list[FlyteTaskExecution]:  # pyright: ignore[reportIncompatibleMethodOverride] # to read
-        """The attempts of the node's task, first to last."""
-        return list(self._tasks)
-
-    @property
-    @override
-    def workflow_executions(self) -> list[FlyteWorkflowExecution]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """The executions that the node's launch plan launched."""
-        return [facade_of(launched) for launched in self._below.executions]
-
-    @property
-    @override
-    def subworkflow_node_executions(self) -> Mapping[str, FlyteNodeExecution]:
-        """The nodes below this one, by node id."""
-        return self._nodes
-
-    @property
-    @override
-    def executions(self) -> list[RemoteExecutionBase]:
-        """What the node consists of: its task's attempts, else the nodes below it, else the executions it launched."""
-        return [*(self.task_executions or list(self._nodes.values()) or self.workflow_executions)]
-
-    @override
-    def to_flyte_idl(self) -> Any:
-        """The message, of flyteidl's own class.
-
-        Raises:
-            FlyteUsageError: flyteidl is not installed.
-        """
-        return pb2_of(self._model)
-
-    @override
-    def _generated(self) -> Any:
-        return self._model
-
-    @cached_property
-    def _tasks(self) -> list[FlyteTaskExecution]:
-        return [task_facade_of(task) for task in self._below.tasks]
-
-    @cached_property
-    def _nodes(self) -> Mapping[str, FlyteNodeExecution]:
-        return {name: node_facade_of(node) for name, node in self._below.nodes.items()}
+def _aio_of(remote: Twin | None) -> Any:
+    if remote is not None and not hasattr(remote, "aio"):
+        raise FlyteTypeException(f"a flyteasync.sync.FlyteRemote is needed; got {kind_of(remote)}")
+    return None if remote is None else remote.aio
 
 
 class FlyteWorkflowExecution(WorkflowExecutionState):
@@ -170,7 +91,7 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
         closure: MessageLike | None = None,
     ) -> None:
         """Describe an execution; costs no RPC. Arguments are those of `flyteasync.FlyteWorkflowExecution`."""
-        self.show(AioExecution(type_hints, None if remote is None else remote.aio, id=id, spec=spec, closure=closure))
+        self.show(AioExecution(type_hints, _aio_of(remote), id=id, spec=spec, closure=closure))
 
     @classmethod
     def promote_from_model(
@@ -181,7 +102,7 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
     ) -> Self:
         """The execution that a message describes; see `flyteasync.FlyteWorkflowExecution.promote_from_model`."""
         shown = object.__new__(cls)
-        shown.show(AioExecution.promote_from_model(base_model, None if remote is None else remote.aio, type_hints))
+        shown.show(AioExecution.promote_from_model(base_model, _aio_of(remote), type_hints))
         return shown
 
     @classmethod
@@ -333,6 +254,18 @@ class FlyteWorkflowExecution(WorkflowExecutionState):
         self._aio = execution
         self._shown: tuple[Mapping[str, AioNode], Mapping[str, FlyteNodeExecution]] = ({}, {})
         execution.facade = weakref.ref(self)  # a cycle would keep the remote's connection open until it is collected
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_shown"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.show(self._aio)
+
+    def __copy__(self) -> Self:
+        copied = object.__new__(type(self))
+        copied.__setstate__({**self.__getstate__(), "_aio": copy.copy(self._aio)})
+        return copied
 
     def watch(
         self, nodes: bool = False, since: Event | str | datetime | None = None, poll_interval: Duration | None = None

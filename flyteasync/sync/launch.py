@@ -182,7 +182,8 @@ class Launching(Fetching):
 
         Raises:
             FlyteInvalidInputException: a number that is not positive, a name that is not valid or there twice.
-            FlyteTypeException: inputs that cannot be iterated over, or an entity that cannot be launched.
+            FlyteTypeException: inputs that cannot be iterated over, an entity that cannot be launched, or type_hints
+                that are no mapping.
         """
         given, named, read = callers_own(inputs, names)
         runs = self._aio.execute_many(

@@ -68,7 +68,7 @@ class FlyteRemote(Launching):
                 `storage`, `allow_pickle`, `instrumentation`.
 
         Raises:
-            FlyteTypeException: a config that is none.
+            FlyteTypeException: a config that is none, or options that are no CallOptions.
             FlyteInvalidInputException: an endpoint or option that cannot be.
         """
         self._aio: AioRemote = _HeldRemote(config, default_project, default_domain, **options)
@@ -125,7 +125,7 @@ class FlyteRemote(Launching):
 
         Args:
             timeout: seconds or a timedelta for each call with its retries; None is no limit.
-            attempt_timeout: seconds or a timedelta for each attempt.
+            attempt_timeout: seconds or a timedelta for each attempt; more than zero.
             retry: how to repeat; `RetryPolicy(max_attempts=1)` switches it off.
             metadata: sent with every call, in addition to what this remote sends: request ids, tenants. Values are
                 ASCII text, or bytes under a name that ends in `-bin`.
@@ -133,7 +133,8 @@ class FlyteRemote(Launching):
                 of the remote's own source again.
 
         Raises:
-            FlyteInvalidInputException: a negative or not-a-number duration, metadata or a token that cannot be sent.
+            FlyteInvalidInputException: a duration that makes no sense, metadata or a token that cannot be sent.
+            FlyteTypeException: a retry that is no RetryPolicy.
         """
         view = object.__new__(type(self))
         vars(view).update(vars(self))

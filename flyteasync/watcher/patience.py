@@ -7,7 +7,13 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..errors import FlyteAuthenticationException, FlyteDecodeError, FlyteError, FlyteResourceExhausted
+from ..errors import (
+    FlyteAuthenticationException,
+    FlyteDecodeError,
+    FlyteError,
+    FlyteResourceExhausted,
+    FlyteTimeout,
+)
 from .plan import Name
 
 logger = logging.getLogger("flyteasync.watcher")
@@ -26,7 +32,16 @@ _TOO_LARGE = re.compile(r"larg|too big|exceed\w* .*size|size .*exceed|message si
 
 def says_too_large(error: FlyteError) -> bool:
     """Whether a message is larger than somebody accepts; a limit of the rate of calls has the same status."""
-    return isinstance(error, FlyteResourceExhausted) and _TOO_LARGE.search(str(error)) is not None
+    if not isinstance(error, FlyteResourceExhausted):
+        return False
+    # The server's words without what the call path puts after them: an execution may be called anything.
+    said = str(error) if error.method is None else str(error).rpartition(" (")[0]
+    return _TOO_LARGE.search(said) is not None
+
+
+def limits_rate(error: FlyteError) -> bool:
+    """Whether there were too many calls, of which a later one may be answered."""
+    return isinstance(error, FlyteResourceExhausted) and not says_too_large(error)
 
 
 @dataclass(slots=True)
@@ -84,15 +99,21 @@ class Patience:
         return self._troubles.get(name)
 
 
+def with_trouble(late: FlyteTimeout, trouble: Trouble | None) -> FlyteTimeout:
+    """A timeout that tells what was met instead of answers, if anything, in its text and as its cause."""
+    if trouble is not None:
+        late.args = (f"{late}; the server did not answer any more: {trouble.error}",)
+        late.__cause__ = trouble.error  # given as such by whoever raises it
+    return late
+
+
 def _believed(error: FlyteError) -> tuple[int, float] | None:
     """How often in a row, and for how many seconds, one is met before it ends the waits; None if it never does."""
-    if error.retryable:
+    if error.retryable or limits_rate(error):
         return None
     if isinstance(error, FlyteAuthenticationException):
         return TIMES, AUTHENTICATION_LIMIT
-    if isinstance(error, FlyteResourceExhausted):
-        return (TIMES, 0.0) if says_too_large(error) else None
-    return (TIMES if isinstance(error, FlyteDecodeError) else 1), 0.0
+    return (TIMES if isinstance(error, (FlyteResourceExhausted, FlyteDecodeError)) else 1), 0.0
 
 
 class Outage:

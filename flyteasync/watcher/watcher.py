@@ -30,7 +30,7 @@ from ..idl.services import AdminService
 from ..rpc import CallOptions, RetryPolicy, RpcCaller
 from .deadlines import Deadlines
 from .line import Poll
-from .patience import Outage, Patience, Trouble
+from .patience import Outage, Patience, Trouble, with_trouble
 from .plan import ABORTING_LIMIT, FLOOR, LATEST, POLL_PACE, TERMINAL_PHASES, Name, Phase, Row, Target
 from .planner import Planner
 
@@ -49,9 +49,11 @@ class Wait(Row):
 
     Attributes:
         future: has the execution as soon as it has ended, or why it cannot be waited for.
+        watcher: the poller that it is registered with.
     """
 
     future: asyncio.Future[admin.Execution] = field(kw_only=True)
+    watcher: Watcher = field(kw_only=True)
 
     def see(self, execution: admin.Execution, phase: Phase) -> None:
         """The execution was looked at; whoever waits for the end only does not care."""
@@ -165,16 +167,20 @@ class Watcher:
         for it. Raises FlyteRemoteClosed if the connection is closed.
         """
         target, now = self._target(name, known=known)
-        wait = Wait(target, now, _allowed(ceiling), deadline.at, future=_future())
+        wait = Wait(target, now, _allowed(ceiling), deadline.at, future=_future(), watcher=self)
         return self._joined(wait)
 
     def observe(self, name: Name, *, ceiling: float | None = None, known: bool = False) -> Observation:
         """Begin to look at every phase of an execution; otherwise as `register`."""
         target, now = self._target(name, known=known)
-        return self._joined(Observation(target, now, _allowed(ceiling), whole=True, future=_future()))
+        row = Observation(target, now, _allowed(ceiling), whole=True, future=_future(), watcher=self)
+        return self._joined(row)
 
     def forget(self, wait: Wait) -> None:
-        """Stop waiting."""
+        """Stop waiting, also for what was registered with another poller."""
+        if wait.watcher is not self:
+            wait.watcher.forget(wait)
+            return
         wait.future.cancel()
         self._planner.schedule.leave(wait)
         if not wait.target.rows:
@@ -392,8 +398,4 @@ def _too_late(wait: Wait, trouble: Trouble | None) -> FlyteTimeout:
     seen = f"its phase was {phase.name} when last seen" if phase is not None else "it was not seen to be finished"
     allowed = round(wait.deadline - wait.since, 2)
     text = f"execution {name} did not finish within {allowed:g} s: {seen}"
-    if trouble is None:
-        return FlyteTimeout(text, identifier=str(name))
-    late = FlyteTimeout(f"{text}; the server did not answer any more: {trouble.error}", identifier=str(name))
-    late.__cause__ = trouble.error
-    return late
+    return with_trouble(FlyteTimeout(text, identifier=str(name)), trouble)

@@ -56,6 +56,17 @@ def test_a_config_that_is_none_is_refused_before_anything_happens() -> None:
             FlyteRemote(given)  # type: ignore[arg-type]
 
 
+def test_an_execution_says_which_kind_of_remote_it_takes(remote: FlyteRemote) -> None:
+    execution = remote.execution("finished")
+    aio: Any = remote.aio
+    for call in (
+        lambda: FlyteWorkflowExecution(None, aio, id=execution.id),
+        lambda: FlyteWorkflowExecution.promote_from_model(execution.aio.to_flyte_idl(), aio),
+    ):
+        with pytest.raises(FlyteTypeException, match=r"a flyteasync\.sync\.FlyteRemote is needed; got .*Remote"):
+            call()
+
+
 def test_messages_give_no_async_advice(remote: FlyteRemote) -> None:
     running = remote.execution("running")
     finished = remote.wait(remote.execution("finished"))

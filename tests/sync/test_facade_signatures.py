@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import re
 import subprocess
 import sys
+from fnmatch import fnmatch
+from pathlib import Path
 from types import FunctionType
 from typing import Any
 from unittest.mock import MagicMock, create_autospec
@@ -81,6 +84,31 @@ def test_the_names_of_flytekit_remote_are_here() -> None:
     assert nodes | executions | others <= set(sync.__all__)
 
 
+FLYTEKIT = """
+    activate_launchplan approve auto client config context deactivate_launchplan default_domain default_project download
+    execute execute_local_launch_plan execute_local_task execute_local_workflow execute_reference_launch_plan
+    execute_reference_task execute_reference_workflow execute_remote_task_lp execute_remote_wf fast_package
+    fast_register_workflow fetch_active_launchplan fetch_execution fetch_launch_plan fetch_task fetch_task_lazy
+    fetch_workflow fetch_workflow_lazy file_access find_launch_plan find_launch_plan_for_node for_endpoint for_sandbox
+    generate_console_http_domain generate_console_url get get_domains get_execution_metrics
+    get_extra_headers_for_protocol interactive_mode_enabled launch_backfill list_projects list_signals
+    list_tasks_by_version raw_register recent_executions register_launch_plan register_script register_task
+    register_workflow reject remote_context set_input set_signal sync sync_execution sync_node_execution
+    sync_task_execution terminate upload_file wait
+"""
+"""The public names of the FlyteRemote of flytekit 1.16."""
+
+
+def test_readme_tells_what_of_flytekits_remote_is_not_there_and_nothing_else() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    told = re.findall(r"`([\w*]+)`", readme.partition("Not there yet:")[2].partition("## ")[0])
+    names = FLYTEKIT.split()
+    missing = {name for name in names if not hasattr(FlyteRemote, name)}
+    assert {name for name in missing if not any(fnmatch(name, pattern) for pattern in told)} == set()
+    there = {name for name in names if name not in missing} - {"sync", "execute"}
+    assert {name for name in there if any(fnmatch(name, pattern) for pattern in told)} == set()
+
+
 def test_public_names_are_listed_in_order_and_others_are_no_names() -> None:
     assert sync.__all__ == sorted(sync.__all__)
     assert set(sync.__all__) <= set(dir(sync))
@@ -137,3 +165,25 @@ def test_a_subclass_can_override_verbs_and_call_those_of_its_base(host: Host) ->
         assert execution.is_successful
         assert remote.executed == 1
         assert type(remote.with_options(timeout=1)) is Counting
+
+
+DOCUMENTED = [
+    sync.FlyteRemote,
+    sync.FlyteWorkflowExecution,
+    sync.FlyteNodeExecution,
+    sync.FlyteTaskExecution,
+    sync.Outcome,
+    sync.Runs,
+    sync.Completed,
+    sync.Watch,
+]
+
+
+@pytest.mark.parametrize("shown", DOCUMENTED, ids=lambda shown: shown.__name__)
+def test_what_editors_show_of_the_facade_is_true_of_the_facade(shown: type) -> None:
+    """An editor shows the docstring that is written at a method, so none may be one of the async package."""
+    members = inspect.getmembers(shown, lambda member: callable(member) or isinstance(member, property))
+    for name, member in [("", shown), *((name, member) for name, member in members if not name.startswith("_"))]:
+        text = inspect.getdoc(member) or ""
+        assert text, name
+        assert not re.search(r"\bawait\b|\basync (for|with)\b|comes with|\bcoroutine\b|\btask that\b", text), name

@@ -170,6 +170,8 @@ async def test_an_execution_that_is_too_large_ends_its_wait_after_a_few_times() 
 )
 def test_messages_that_are_too_large_are_told_from_limits_of_rates(text: str, large: bool) -> None:
     assert says_too_large(FlyteResourceExhausted(text)) is large
+    called = FlyteResourceExhausted(f"{text} (GetExecution of too-large at host: RESOURCE_EXHAUSTED)", method="Get")
+    assert says_too_large(called) is large
     assert not says_too_large(FlyteSystemUnavailableException(text))
 
 

@@ -17,31 +17,22 @@ from ..errors import (
     FlyteDeadlineExceeded,
     FlyteError,
     FlyteNotLaunched,
-    FlyteRemoteClosed,
     FlyteSystemException,
     FlyteTimeout,
 )
 from ..executions import FlyteWorkflowExecution
-from ..idl import admin
-from ..rpc.retry import AMBIGUOUS
 from ..watcher import Name
+from .attempts import Attempts, GivenUp, Holds, Launch, Pace
 from .completions import Completions, Outcome
-from .creation import Origin
-from .holds import LIMIT_PAUSE, Hold, Outage, is_limit, is_outage
 from .items import Inputs, Item, Names, Source
 from .launcher import Launcher
-from .lookup import FRESH, Lookup
+from .lookup import Lookup
 from .names import generate_name
 
 if TYPE_CHECKING:
     from .launch import Launching
 
 logger = logging.getLogger("flyteasync.launch")
-
-_COMPARING = "AdminService/GetExecutionData"
-
-TRIES = 5
-"""So often, the launch of an input may fail while others succeed, until that is its outcome."""
 
 
 @dataclass(frozen=True)
@@ -57,62 +48,6 @@ class RunSettings:
     terminate_on_exit: bool
     timeout: float | None
     ceiling: float | None
-
-
-class Pace:
-    """Spaces launches evenly; a burst after a pause is no faster than the rest."""
-
-    def __init__(self, per_second: float | None) -> None:
-        self._step = 0.0 if per_second is None else 1.0 / per_second
-        self._next = 0.0
-
-    async def wait(self, stopped: asyncio.Event) -> None:
-        """Return when the next launch may begin, or launching was stopped."""
-        now = asyncio.get_running_loop().time()
-        begin = max(now, self._next)
-        self._next = begin + self._step
-        if begin > now:
-            with anyio.move_on_after(begin - now):
-                await stopped.wait()
-
-    def give_back(self) -> None:
-        """What was waited for is no launch: the next one may begin instead of it."""
-        self._next -= self._step
-
-
-@dataclass(eq=False)
-class Launch:
-    """An input on its way to an execution.
-
-    Attributes:
-        item: the input.
-        name: of the execution.
-        found: the execution that has the name already.
-        adopted: that one was not created by this launch.
-        until: when it has to be looked for again before it is created, on the loop's clock.
-        tries: how often it was tried.
-        failures: how often it failed while others were launched.
-        creating: an attempt is under way that may create it.
-        in_doubt: an attempt may have created it.
-    """
-
-    item: Item
-    name: Name
-    found: admin.Execution | None = None
-    adopted: bool = False
-    until: float = 0.0
-    tries: int = 0
-    failures: int = 0
-    creating: bool = False
-    in_doubt: bool = False
-
-
-class _GivenUp(Exception):
-    """A launch is tried no more; carries its outcome's error."""
-
-    def __init__(self, error: FlyteError) -> None:
-        super().__init__(str(error))
-        self.error = error
 
 
 class Driver:
@@ -133,25 +68,19 @@ class Driver:
         self._source = Source(inputs, names)
         self._is_sequence = isinstance(inputs, Sequence)
         self._settings = settings
-        self._pace = Pace(settings.max_launch_rate)
+        self._holds = Holds(Pace(settings.max_launch_rate))
         self._places = asyncio.Semaphore(settings.max_launching)
         self._room = None if settings.max_running is None else asyncio.Semaphore(settings.max_running)
-        self._outage, self._limit = Outage(), Hold(LIMIT_PAUSE)
         self._waiting: deque[Item] = deque()
         self._total = 0
-        self._stopped = asyncio.Event()
-        self._letting_go = False
+        self._stopped = self._holds.stopped
         self._late: str | None = None
         self._reading: anyio.CancelScope | None = None
         self._launcher: Launcher
         self._lookup: Lookup
+        self._attempts: Attempts
 
     # What others tell it ...
-
-    @property
-    def is_stopped(self) -> bool:
-        """Whether nothing more is launched."""
-        return self._stopped.is_set()
 
     def stop(self) -> None:
         """Launch nothing more; what was not launched has that as its outcome."""
@@ -163,7 +92,7 @@ class Driver:
         for held in (self._room, self._places):
             if held is not None:
                 held.release()  # `run` may wait for it; nobody else takes one any more
-        self._wake()
+        self._holds.wake()
 
     def let_go(self, late: str | None = None) -> None:
         """Stop, and do not even try to find out what became of launches in doubt.
@@ -171,9 +100,9 @@ class Driver:
         Args:
             late: the time that is over, as the texts of errors tell it; None if that is not why.
         """
-        self._letting_go, self._late = True, self._late or late
+        self._holds.letting_go, self._late = True, self._late or late
         self.stop()
-        self._wake()
+        self._holds.wake()
 
     def taken(self, outcome: Outcome) -> None:
         """An outcome was taken: there is room for one more."""
@@ -184,11 +113,7 @@ class Driver:
 
     def one_ended(self) -> None:
         """An execution ended, so that a launch plan may allow one more."""
-        self._limit.let_one()
-
-    def _wake(self) -> None:
-        for hold in (self._outage, self._limit):
-            hold.wake()
+        self._holds.limit.let_one()
 
     # Taking inputs ...
 
@@ -210,7 +135,7 @@ class Driver:
                 failure = FlyteTimeout(f"what is to be launched could not be fetched within {self._late}")
         finally:
             await to_the_end(self._source.aclose())
-            self._outage.close()
+            self._holds.outage.close()
             try:
                 self._account()
             finally:
@@ -225,6 +150,7 @@ class Driver:
         with anyio.CancelScope() as self._reading:
             self._launcher = launcher = await fetch()
             self._lookup = Lookup(self._remote.admin, launcher.project, launcher.domain)
+            self._attempts = Attempts(launcher, self._lookup, self._holds)
             return True
         return False
 
@@ -283,9 +209,7 @@ class Driver:
         overwrite its inputs.
         """
         if item.error is None:
-            await self._outage.over(self._stopped.is_set)
-            await self._limit.over(self._stopped.is_set)
-            await self._pace.wait(self._stopped)
+            await self._holds.over()
         if self._stopped.is_set():
             self._refuse(item)
             return None
@@ -299,40 +223,21 @@ class Driver:
         if item.error is not None:
             raise item.error
         if item.name is None:
-            return Launch(item, self._named(generate_name(self._settings.prefix)))
-        found = await self._find(item.name)
+            return self._attempts.launch_of(item, generate_name(self._settings.prefix))
+        found = await self._attempts.find(item.name)
         if self._stopped.is_set():
             self._refuse(item)
             return None
         if found is not None:
-            self._pace.give_back()
-        return Launch(item, self._named(item.name), found, found is not None, self._lookup.fresh_until)
-
-    async def _find(self, name: str) -> admin.Execution | None:
-        """The execution that has a name already; asks until the server answers, or launching was stopped."""
-        try:
-            return await self._lookup.find(name)
-        except FlyteError as error:
-            failed = error
-        with self._outage.held():
-            while is_outage(failed):
-                if not await self._outage.turn(failed, self._stopped.is_set):
-                    return None
-                try:
-                    found = await self._lookup.find(name)
-                except FlyteError as error:
-                    failed = error
-                else:
-                    self._outage.succeeded()
-                    return found
-        raise failed
+            self._holds.pace.give_back()
+        return self._attempts.launch_of(item, item.name, found)
 
     # Launching one ...
 
     async def _launch(self, launch: Launch) -> None:
         item = launch.item
         try:
-            execution = await self._tried(launch)
+            execution = await self._attempts.launch(launch)
             if not launch.adopted and self._settings.terminate_on_exit:
                 self.launched[item.index] = execution
             self._queue.add(item.index, execution)
@@ -340,94 +245,14 @@ class Driver:
             launch.in_doubt |= launch.creating
             self._fail(launch, self._given_up(launch, None))
             raise
-        except _GivenUp as given_up:
-            self._fail(launch, given_up.error)
+        except GivenUp as given_up:
+            self._fail(launch, self._given_up(launch, given_up.failed))
         except Exception as error:  # noqa: BLE001 # values of callers run code of callers; the others go on
             self._fail(launch, _ours(error, launch))
         finally:
             self._places.release()
 
-    async def _tried(self, launch: Launch) -> FlyteWorkflowExecution:
-        """Launch; what fails only for now is held, and tried again."""
-        try:
-            return await self._attempt(launch)
-        except FlyteError as error:
-            failed = error
-        while (hold := self._hold_for(failed)) is not None and launch.failures < TRIES:
-            with hold.held():
-                while self._hold_for(failed) is hold and launch.failures < TRIES:
-                    if not await hold.turn(failed, lambda: self._gives_up(launch), launch.failures):
-                        raise _GivenUp(self._given_up(launch, failed))
-                    successes = hold.successes
-                    try:
-                        return await self._attempt(launch)
-                    except FlyteError as error:
-                        failed = error
-                        launch.failures += hold is self._outage and hold.successes > successes
-        raise failed
-
-    async def _attempt(self, launch: Launch) -> FlyteWorkflowExecution:
-        launch.tries += 1
-        launch.creating = launch.found is None
-        try:
-            execution = await (self._first(launch) if launch.tries == 1 else self._again(launch))
-        except FlyteError as error:
-            launch.in_doubt |= launch.creating and _may_have_created(error)
-            launch.creating = False
-            raise
-        self._outage.succeeded()
-        self._limit.succeeded()
-        return execution
-
-    async def _first(self, launch: Launch) -> FlyteWorkflowExecution:
-        inputs, name = launch.item.inputs, launch.name.name
-        if launch.item.name is None:
-            return await self._launcher.launch(inputs, name)
-        if launch.found is not None:
-            return await self._launcher.adopt(inputs, name, launch.found)
-        return await self._create(launch)
-
-    async def _again(self, launch: Launch) -> FlyteWorkflowExecution:
-        """Once more, under the same name, which is safe: it is looked for first."""
-        if launch.found is None:
-            launch.creating = False
-            await self._look(launch)
-        if launch.found is not None:
-            return await self._launcher.adopt(launch.item.inputs, launch.name.name, launch.found)
-        if self._stopped.is_set():
-            raise _GivenUp(self._given_up(launch, None))
-        launch.creating = True
-        return await self._create(launch)
-
-    async def _create(self, launch: Launch) -> FlyteWorkflowExecution:
-        inputs, name = launch.item.inputs, launch.name.name
-        execution, origin = await self._launcher.launch_absent(inputs, name, launch.until)
-        launch.adopted = origin is Origin.THERE and not launch.in_doubt
-        return execution
-
-    async def _look(self, launch: Launch) -> None:
-        """Find out whether there is an execution of the name now."""
-        await self._pace.wait(self._stopped)
-        if self._stopped.is_set() and not launch.in_doubt:
-            return
-        launch.until = asyncio.get_running_loop().time() + FRESH
-        launch.found = await self._lookup.look(launch.name.name)
-        launch.adopted = launch.found is not None and not launch.in_doubt
-        launch.in_doubt &= launch.found is not None
-
-    def _hold_for(self, error: FlyteError) -> Hold | None:
-        if is_limit(error):
-            return self._limit
-        return self._outage if is_outage(error) else None
-
-    def _gives_up(self, launch: Launch) -> bool:
-        """Whether to try no more: of what may have been launched, a stop is no reason not to find out."""
-        return self._letting_go or (self._stopped.is_set() and not launch.in_doubt)
-
     # Outcomes without an execution ...
-
-    def _named(self, name: str) -> Name:
-        return Name(self._launcher.project, self._launcher.domain, name)
 
     def _fail(self, launch: Launch, error: FlyteError) -> None:
         """Give an input its outcome, with the name of what may exist."""
@@ -462,19 +287,12 @@ class Driver:
         text = f"input {item.index} was not launched: {self._why}"
         identifier = None
         if item.name is not None and hasattr(self, "_launcher"):
-            identifier = str(self._named(item.name))
+            identifier = str(Name(self._launcher.project, self._launcher.domain, item.name))
         return FlyteNotLaunched(text if failed is None else f"{text}; before, {failed}", identifier=identifier)
 
     @property
     def _why(self) -> str:
         return "launching was stopped" if self._late is None else f"the {self._late} for everything were over"
-
-
-def _may_have_created(error: FlyteError) -> bool:
-    """Whether there may be an execution in spite of the error: nobody could look, or look at it closely."""
-    if isinstance(error, FlyteRemoteClosed):
-        return error.identifier is not None
-    return error.status in AMBIGUOUS and (not error.retryable or error.method == _COMPARING)
 
 
 def _ours(error: Exception, launch: Launch) -> FlyteError:

@@ -57,14 +57,16 @@ class Runs:
         self._driving: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._expiring: asyncio.Task[None] | None = None
+        self._stopped = False
 
     def stop(self) -> None:
         """Launch nothing more; what runs goes on, and what was not launched has FlyteNotLaunched as its outcome.
 
-        Inputs that are a sequence are all accounted for; of others, only those that were taken. To be called inside
-        of the block.
+        Inputs that are a sequence are all accounted for; of others, only those that were taken.
         """
-        self._entered()[1].stop()
+        self._stopped = True
+        if self._driver is not None:
+            self._driver.stop()
 
     async def halt(self) -> list[FlyteWorkflowExecution]:
         """Stop launching and leave what runs alone: the iteration ends with the outcomes that there are.
@@ -100,6 +102,8 @@ class Runs:
             on_end=lambda: driver.one_ended(),
         )
         driver = self._driver = Driver(self._remote, queue, self._inputs, self._names, settings)
+        if self._stopped:
+            driver.stop()
         self._driving = loop.create_task(driver.run(self._make_launcher), name="flyteasync execute_many")
         if settings.timeout is not None:
             self._timer = loop.call_at(deadline.at, self._expire)

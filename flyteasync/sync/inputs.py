@@ -91,8 +91,11 @@ class CallersInputs(Sliced):
     @override
     def rest(self) -> Iterator[Given]:
         """What was read for somebody who had stopped launching when it came."""
-        asked, self._asked = self._asked, None
-        return iter(asked.answered.result()[0] if asked is not None and asked.answered.done() else ())
+        if self._asked is None or not self._asked.answered.done():
+            return iter(())
+        read, _ = self._asked.answered.result()
+        self._asked = None
+        return iter(read)
 
     @override
     async def aclose(self) -> None:

@@ -159,6 +159,65 @@ async def test_inputs_that_were_taken_ahead_all_have_outcomes(backend: Backend, 
     )
 
 
+async def test_stopping_before_the_block_is_entered_launches_nothing(backend: Backend) -> None:
+    plan = await backend.remote.fetch_launch_plan(name="nothing")
+    runs = backend.remote.execute_many(plan, [{}] * 3, **SETTINGS)
+    runs.stop()
+    assert [type(run.error) for run in await collect(runs)] == [FlyteNotLaunched] * 3
+    assert backend.calls("CreateExecution") == 0
+
+
+@pytest.mark.parametrize("kind", ["list", "generator", "async generator"])
+@pytest.mark.parametrize("how", ["stop", "halt", "timeout"])
+@pytest.mark.parametrize("named", [False, True], ids=["generated names", "names"])
+async def test_every_input_is_accounted_for_once_whenever_launching_ends(
+    backend: Backend, kind: str, how: str, named: bool
+) -> None:
+    plan = await backend.remote.fetch_launch_plan(name="nothing")
+    view = backend.remote.with_options(retry=RetryPolicy(max_attempts=2, initial_backoff=0.001))
+    backend.misbehave(
+        Fault(method="CreateExecution", kind="lost_reply", probability=0.1, seed=1),
+        Fault(method="GetExecution", probability=0.3, seed=2),
+        Fault(method="ListExecutions", probability=0.1, seed=3),
+        Fault(method="CreateExecution", probability=0.1, seed=4),
+    )
+    for steps in range(0, 60, 12):
+        taken: list[int] = []
+
+        def note(taken: list[int] = taken) -> dict[str, Any]:
+            taken.append(len(taken))
+            return {}
+
+        async def arriving(note: Any = note) -> AsyncIterator[dict[str, Any]]:
+            for _ in range(200):
+                yield note()
+
+        lazy: Any = arriving() if kind == "async generator" else (note() for _ in range(200))
+        inputs: Any = [note() for _ in range(50)] if kind == "list" else lazy
+        numbers = iter(range(1000))
+        given: Any = {"names": lambda _, s=steps, n=numbers: f"run-{kind[:1]}-{how}-{s}-{next(n)}"} if named else {}
+        limit = 0.002 * (steps + 1) if how == "timeout" else None
+        async with view.execute_many(plan, inputs, max_running=20, timeout=limit, **given, **SETTINGS) as runs:
+            taking = asyncio.ensure_future(collect_rest(runs))
+            await settle(steps)
+            await asyncio.sleep(0.001 * (steps % 7))
+            left = await runs.halt() if how == "halt" else []
+            if how == "stop":
+                runs.stop()
+            while not taking.done():
+                await clock().advance(0.5)
+                await asyncio.sleep(0.002)
+            outcomes = await taking
+        indices = [run.index for run in outcomes]
+        assert len(set(indices)) == len(indices)
+        assert len(indices) + len(left) == len(taken), (steps, len(indices), len(left), len(taken))
+        assert backend.remote.watcher.waiting == 0
+
+
+async def collect_rest(runs: Any) -> list[Outcome]:
+    return [run async for run in runs]
+
+
 # Halting ...
 
 

@@ -233,3 +233,34 @@ def test_inputs_that_are_none_are_refused_at_once(remote: FlyteRemote) -> None:
             remote.execute_many(plan, inputs)  # type: ignore[arg-type]
     with pytest.raises(FlyteInvalidInputException, match="2 names for 1 inputs"):
         remote.execute_many(plan, [{}], names=["a-1", "a-2"])
+
+
+@pytest.mark.parametrize("named", [False, True], ids=["generated names", "names"])
+def test_what_is_being_read_when_another_thread_stops_has_outcomes(remote: FlyteRemote, named: bool) -> None:
+    plan = remote.fetch_launch_plan(name="nothing")
+    reading, go_on, taken = threading.Event(), threading.Event(), list[int]()
+
+    def inputs() -> Iterator[dict[str, Any]]:
+        for index in range(1000):
+            if index == 3:
+                reading.set()
+                assert go_on.wait(10)
+            taken.append(index)
+            yield {}
+
+    def stop() -> None:
+        assert reading.wait(10)
+        runs.stop()
+        go_on.set()
+
+    numbers = iter(range(1000))
+    given: dict[str, Any] = {"names": lambda _: f"stopped-while-read-{next(numbers)}"} if named else {}
+    with (
+        remote.execute_many(plan, inputs(), **given, **SETTINGS) as runs,
+        ThreadPoolExecutor() as pool,
+    ):
+        stopping = pool.submit(stop)
+        outcomes = list(runs)
+        stopping.result(10)
+    assert sorted(run.index for run in outcomes) == taken
+    assert isinstance(max(outcomes, key=lambda run: run.index).error, FlyteNotLaunched)

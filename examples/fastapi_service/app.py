@@ -94,7 +94,7 @@ class Execution(BaseModel):
         """What the last look at an execution showed."""
         shown = cls(name=execution.id.name, phase=execution.closure.phase.name or "UNKNOWN", done=execution.is_done)
         if execution.is_successful:
-            shown.outputs = dict(execution.outputs)
+            shown.outputs = execution.outputs.to_json()
         elif execution.is_done and execution.error is not None:
             shown.error = Failure(code=execution.error.code, message=execution.error.message)
         return shown
@@ -122,7 +122,7 @@ async def launch(
     is refused.
     """
     plan = await remote.fetch_launch_plan(name=LAUNCH_PLAN, version=VERSION)
-    execution = await remote.execute(plan, inputs, execution_name=name)
+    execution = await remote.execute(plan, plan.interface.parse_json(inputs), execution_name=name)
     response.headers["location"] = app.url_path_for("show", name=execution.id.name)
     return Execution.of(execution)
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from .executions import FlyteTaskExecution as FlyteTaskExecution
     from .executions import FlyteWorkflowExecution as FlyteWorkflowExecution
     from .executions import RemoteExecutionBase as RemoteExecutionBase
+    from .idl.core import NodeExecutionPhase as NodeExecutionPhase
+    from .idl.core import TaskExecutionPhase as TaskExecutionPhase
+    from .idl.core import WorkflowExecutionPhase as WorkflowExecutionPhase
     from .literals import FlyteDirectory as FlyteDirectory
     from .literals import FlyteFile as FlyteFile
     from .literals import FlytePickle as FlytePickle
@@ -52,13 +55,16 @@ _HOMES = {
     "FlyteWorkflowExecution": "executions",
     "LiteralsResolver": "literals",
     "NodeEvent": "watcher",
+    "NodeExecutionPhase": "idl.core",
     "Options": "remote",
     "Outcome": "remote",
     "PlatformConfig": "config",
     "RemoteExecutionBase": "executions",
     "RetryPolicy": "rpc",
     "StructuredDataset": "literals",
+    "TaskExecutionPhase": "idl.core",
     "TypedInterface": "entities",
+    "WorkflowExecutionPhase": "idl.core",
     "execution_name": "remote",
 }
 
@@ -79,13 +85,16 @@ __all__ = [
     "FlyteWorkflowExecution",
     "LiteralsResolver",
     "NodeEvent",
+    "NodeExecutionPhase",
     "Options",
     "Outcome",
     "PlatformConfig",
     "RemoteExecutionBase",
     "RetryPolicy",
     "StructuredDataset",
+    "TaskExecutionPhase",
     "TypedInterface",
+    "WorkflowExecutionPhase",
     "execution_name",
 ]
 

@@ -33,7 +33,10 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from .idl import core
 
 __all__ = [
     "FlyteAssertion",
@@ -249,12 +252,14 @@ class FlyteExecutionFailed(FlyteError):
 
     default_code = "USER:ExecutionFailed"
 
-    def __init__(self, message: str = "", *, phase: str = "FAILED", error: Any = None, **more: Any) -> None:
+    def __init__(
+        self, message: str = "", *, phase: str = "FAILED", error: core.ExecutionError | None = None, **more: Any
+    ) -> None:
         if error is not None:
             more.setdefault("error_code", error.code)
         super().__init__(message, **more)
         self.phase = phase
-        self.error: Any = error
+        self.error = error
 
 
 class FlyteSystemException(FlyteError):

@@ -46,7 +46,11 @@ def place_of(path: Path) -> str:
 def imports_of(path: Path) -> Iterator[tuple[int, str]]:
     """Line number and place of every import of the package in a file, except those for type checkers alone."""
     package = ("flyteasync", *path.relative_to(ROOT).parts[:-1])
-    for node in ast.walk(ast.parse(path.read_text())):
+    tree = ast.parse(path.read_text())
+    unseen = {id(node) for block in ast.walk(tree) if is_for_type_checkers(block) for node in ast.walk(block)}
+    for node in ast.walk(tree):
+        if id(node) in unseen:
+            continue
         match node:
             case ast.ImportFrom(level=0, module=module) if module:
                 targets = [(*module.split("."), alias.name) for alias in node.names]
@@ -61,6 +65,10 @@ def imports_of(path: Path) -> Iterator[tuple[int, str]]:
         for target in targets:
             if target[0] == "flyteasync" and len(target) > 1 and target[1] in ROWS:
                 yield node.lineno, target[1]
+
+
+def is_for_type_checkers(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
 def modules() -> list[Path]:
@@ -90,6 +98,12 @@ def test_module_imports_only_from_rows_above(path: Path) -> None:
 
 def test_every_module_has_a_row() -> None:
     assert {place_of(path) for path in modules()} <= ROWS.keys()
+
+
+def test_the_check_passes_over_what_only_type_checkers_import() -> None:
+    path = ROOT / "errors.py"
+    assert "TYPE_CHECKING" in path.read_text()
+    assert not list(imports_of(path))
 
 
 def test_the_check_sees_relative_absolute_and_nested_imports() -> None:

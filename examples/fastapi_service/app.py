@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import os
 import signal
 import socket
@@ -24,7 +25,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel
 from typing_extensions import override
 
-from flyteasync import Config, FlyteError, FlyteRemote, FlyteWorkflowExecution
+from flyteasync import Config, FlyteError, FlyteRemote, FlyteWorkflowExecution, execution_name
 from flyteasync.errors import FlyteTimeout
 from flyteasync.watcher import Watch
 
@@ -34,7 +35,7 @@ LAUNCH_PLAN = os.environ.get("LAUNCH_PLAN", "demo.report")
 VERSION = os.environ.get("LAUNCH_PLAN_VERSION")  # one that is set is looked up once; otherwise every launch asks
 
 CALL_TIMEOUT = 5.0
-"""Seconds that a request gives each of its calls of Flyte, retries included; it makes three at the most."""
+"""Seconds that a request gives each of its calls of Flyte, retries included; it makes five at the most."""
 
 LONGEST_WAIT = 60.0
 """Seconds that a client may wait with one request."""
@@ -102,29 +103,39 @@ class Execution(BaseModel):
 
 @app.exception_handler(FlyteError)
 async def refuse(request: Request, error: FlyteError) -> JSONResponse:
-    """Every error of Flyte, as the status that it stands for."""
+    """Every error of Flyte, as the status that it stands for; of a launch, with the name to try it again by."""
     headers = dict(request.state.headers)
     if error.http_status >= 500:
         logger.error("%s failed (%s): %s", request.url.path, headers["x-request-id"], error)
     if error.retryable:
-        headers["retry-after"] = "1"
-    body = Failure(code=error.error_code, message=str(error)).model_dump()
-    return JSONResponse({"error": body}, error.http_status, headers)
+        headers["retry-after"] = str(math.ceil(error.retry_after or 1))
+    body: dict[str, Any] = {"error": Failure(code=error.error_code, message=str(error)).model_dump()}
+    if error.http_status >= 500 and (name := getattr(request.state, "launching", None)):
+        body["name"] = name
+    return JSONResponse(body, error.http_status, headers)
 
 
 @app.post("/executions", status_code=202)
 async def launch(
-    remote: Remote, response: Response, inputs: Annotated[dict[str, Any], Body()], name: str | None = None
+    request: Request,
+    remote: Remote,
+    response: Response,
+    inputs: Annotated[dict[str, Any], Body()],
+    name: str | None = None,
 ) -> Execution:
     """Launch an execution with the body as its inputs.
 
     A request with a name may be repeated: with the same inputs it finds the execution that it launched, with others it
-    is refused.
+    is refused. One without a name gets one here, and is told it even if Flyte fails: whether the execution was created
+    may not be known then, and repeating the request without the name might create another one.
     """
+    if name is None:
+        name = execution_name(LAUNCH_PLAN, uuid.uuid4().hex)
+    request.state.launching = name
     plan = await remote.fetch_launch_plan(name=LAUNCH_PLAN, version=VERSION)
     execution = await remote.execute(plan, plan.interface.parse_json(inputs), execution_name=name)
     response.headers["location"] = app.url_path_for("show", name=execution.id.name)
-    return Execution.of(execution)
+    return Execution.of(await execution.wait() if execution.is_done else execution)
 
 
 @app.get("/executions/{name}")

@@ -14,7 +14,7 @@ from ..errors import FlyteInvalidInputException
 if TYPE_CHECKING:
     import configparser
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("flyteasync.config")
 
 FILE_VARIABLES = ("_FLYTECTL_CONFIG_PYFLYTE_OVERRIDE", "FLYTECTL_CONFIG")
 """The environment variables that may hold a file's path; the first one is pyflyte's own."""

@@ -104,7 +104,7 @@ class Entity(IdlEntity):
             FlyteAssertion: always.
         """
         raise FlyteAssertion(
-            f"{self.short_string()} cannot be run on this machine: launch it with `await remote.execute(...)`, call it "
+            f"{self.short_string()} cannot be run on this machine: launch it with `remote.execute(...)`, call it "
             f"inside of a workflow, or replace its `execute` in a test"
         )
 

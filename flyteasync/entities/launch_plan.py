@@ -278,7 +278,7 @@ class FlyteLaunchPlan(Entity):
         else:
             raise FlyteAssertion(
                 f"the interface of launch plan {text_of(self._id)} cannot be told from its spec: "
-                f"`await remote.fetch_launch_plan(...)` gives it with its interface"
+                f"`remote.fetch_launch_plan(...)` gives it with its interface"
             )
         optional = {name: parameter.default for name, parameter in parameters.items() if not parameter.required}
         return TypedInterface(inputs, outputs, optional=optional)

@@ -23,7 +23,7 @@ from .node import FlyteNode, all_within, arms_within
 from .normal import SYSTEM_NODES, uncompiled_template
 from .task import FlyteTask
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("flyteasync.entities")
 
 
 @dataclass(frozen=True)

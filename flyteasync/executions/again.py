@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from .. import codec
 from ..idl import admin, core
 from .context import AgainRequest
@@ -17,6 +19,11 @@ def relaunch_request(source: core.WorkflowExecutionIdentifier, *, overwrite_cach
 def recover_request(source: core.WorkflowExecutionIdentifier) -> AgainRequest:
     """Ask for the same without what has succeeded."""
     return admin.ExecutionRecoverRequest(id=source)
+
+
+def named(request: AgainRequest, name: str) -> AgainRequest:
+    """The same request for an execution of that name."""
+    return replace(request, name=name)
 
 
 def mode_of(request: AgainRequest) -> Mode:

@@ -27,6 +27,7 @@ from ..errors import (
 from ..idl import admin, core
 from ..literals import Access, LiteralsResolver
 from ..literals.offloaded import Offloaded, find_offloaded
+from ..watcher import Name
 from .base import Data
 from .concurrent import map_concurrently
 
@@ -103,17 +104,19 @@ class DataLoader:
         if uri and values:
             self._seen[uri] = values.literals
 
-    async def load(self, answer: Answer, expected: Expected) -> Data:
-        """The values of one execution. Costs no RPC."""
+    async def load(self, answer: Answer, expected: Expected, execution: Name | None = None) -> Data:
+        """The values of one execution, or of a node or attempt of the execution that is named. Costs no RPC."""
         # Where nobody knows whether there are inputs, an empty answer most often says that there are none.
         inputs_uri = expected.inputs_uri if expected.inputs else ""
         inputs = await self._side(answer.full_inputs, answer.inputs, inputs_uri, expected.inputs, expected.hints)
+        inputs.tell(execution)
         self.remember(expected.inputs_uri, inputs.values)
         if not expected.succeeded:
             return Data(inputs.values, unreadable_inputs=inputs.reason)
         outputs = await self._side(
             answer.full_outputs, answer.outputs, expected.outputs_uri, expected.outputs, expected.hints
         )
+        outputs.tell(execution)
         self.remember(expected.outputs_uri, outputs.values)
         return Data(inputs.values, outputs.values, outputs.reason, inputs.reason)
 
@@ -133,7 +136,6 @@ class DataLoader:
             try:
                 literals = await self._in_time(self._complete(literals, places))
             except FlyteError as error:
-                logger.info("values could not be fetched: %s", error)
                 return _Side(None, str(error))
         return _Side(self._resolver(literals, variables, hints))
 
@@ -215,3 +217,9 @@ def _decoded(content: bytes, place: str) -> dict[str, core.Literal]:
 class _Side:
     values: LiteralsResolver | None
     reason: str | None = None
+
+    def tell(self, execution: Name | None) -> None:
+        """Log why there are no values."""
+        if self.reason is not None:
+            extra = None if execution is None else execution.extra()
+            logger.info("values could not be fetched: %s", self.reason, extra=extra)

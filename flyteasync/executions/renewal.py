@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import itertools
 import logging
 import math
 import random
 from abc import abstractmethod
 from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 from typing_extensions import override
 
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     from .workflow import FlyteWorkflowExecution
 
 logger = logging.getLogger("flyteasync.executions")
+
+_OWN = frozenset({"_remote", "_ordinals", "_loader", "facade"})
+"""Attributes of one object in one event loop, which no copy has."""
 
 LOOK_LIMIT = 10.0
 """Seconds for which `wait(timeout=0)` loads the values of an execution that has finished."""
@@ -60,6 +65,27 @@ class Renewed(WorkflowExecutionState):
     def snapshot(self) -> Snapshot:
         """All that the properties show, at one moment."""
         return self._state
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Connections do not travel; whoever unpickles it has a remote of his own.
+        return {name: value for name, value in vars(self).items() if name not in _OWN}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._remote = None
+        self._ordinals = itertools.count(max(self._state.ordinal, self._state.nodes_ordinal) + 1)
+
+    def __copy__(self) -> Self:
+        return self._copied(self.__getstate__())
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self._copied(copy.deepcopy(self.__getstate__(), memo))
+
+    def _copied(self, state: dict[str, Any]) -> Self:
+        copied = object.__new__(type(self))
+        copied.__setstate__(state)
+        copied._remote = self._remote
+        return copied
 
     @property
     def _context(self) -> Context:
@@ -177,7 +203,8 @@ class Renewed(WorkflowExecutionState):
         except FlyteError as error:
             if not error.retryable:
                 raise
-            logger.info("the whole error of execution %s could not be loaded: %s", self._name, error)
+            text, extra = "the whole error of execution %s could not be loaded: %s", self._name.extra()
+            logger.info(text, self._name, error, extra=extra)
         return self.snapshot.execution
 
     async def _finish(

@@ -40,7 +40,7 @@ from .tree import (
     plan_node,
 )
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("flyteasync.executions")
 
 CONCURRENCY = 64
 """Nodes that are read at the same time."""
@@ -69,7 +69,8 @@ async def load_values(
     except FlyteError as error:
         if not concerns_one_node(error) or limits_rate(error):
             raise
-        logger.info("the values of execution %s could not be read: %s", Name.of(snapshot.execution.id), error)
+        name = Name.of(snapshot.execution.id)
+        logger.info("the values of execution %s could not be read: %s", name, error, extra=name.extra())
         return _with_reason(Data(), error)
     expected = Expected(
         succeeded=snapshot.phase is Phase.SUCCEEDED,
@@ -78,7 +79,7 @@ async def load_values(
         outputs=None if interface is None else interface.outputs,
         hints=hints,
     )
-    return await (loader or DataLoader(context.access)).load(answer, expected)
+    return await (loader or DataLoader(context.access)).load(answer, expected, Name.of(snapshot.execution.id))
 
 
 class TreeReader:
@@ -145,6 +146,7 @@ class TreeReader:
                 identifier.name,
                 draft.name,
                 error,
+                extra=draft.name.extra(),
             )
             return None
 
@@ -152,13 +154,16 @@ class TreeReader:
         """Read the execution that a node launched."""
         child = draft.launch(identifier)
         if (child.name, "") in self._visited:
-            logger.warning("%s launched %s, which is in the tree already", _text(draft), child.name)
+            logger.warning(
+                "%s launched %s, which is in the tree already", _text(draft), child.name, extra=_extra(draft)
+            )
             return
         self._visited.add((child.name, ""))
         if not child.known.done:
             model = await self._admin.get_execution(admin.WorkflowExecutionGetRequest(id=identifier))
             shown = replace(child.known, execution=model, existing=True)
-            logger.debug("%s launched %s, which is %s", _text(draft), child.name, shown.phase.name)
+            text = "%s launched %s, which is %s"
+            logger.debug(text, _text(draft), child.name, shown.phase.name, extra=_extra(draft))
             child.snapshot = shown
         child.workflow = await self._workflow_of(child)
         if not child.known.nodes_final and self._may_descend(draft):
@@ -193,7 +198,8 @@ class TreeReader:
         try:
             draft = level.admit(model)
         except FlyteDecodeError as error:
-            logger.warning("a node of execution %s has no readable id: %s", level.execution, error)
+            text, extra = "a node of execution %s has no readable id: %s", level.execution.extra()
+            logger.warning(text, level.execution, error, extra=extra)
             return
         if draft is not None:
             self._workers.add(partial(self._guarded, draft, self._node))
@@ -225,7 +231,8 @@ class TreeReader:
         """Log a node of a kind that is not known; of an execution that is full of them, the first one is enough."""
         level = logging.DEBUG if draft.level.execution in self._wondered else logging.WARNING
         self._wondered.add(draft.level.execution)
-        logger.log(level, "%s is of a kind that is not known, and kept with what is known of it", _text(draft))
+        text = "%s is of a kind that is not known, and kept with what is known of it"
+        logger.log(level, text, _text(draft), extra=_extra(draft))
 
     async def _describe(self, draft: NodeDraft) -> None:
         """Note what the workflow tells of a node."""
@@ -242,16 +249,17 @@ class TreeReader:
             if not concerns_one_node(error):
                 raise
             draft.failures.append(str(error))
-            logger.warning("%s could not be read: %s", _text(draft), error)
+            logger.warning("%s could not be read: %s", _text(draft), error, extra=_extra(draft))
 
     def _may_descend(self, draft: NodeDraft) -> bool:
         """Whether what is below a node is to be read: not if it was met before, as in a circle, or lies too deep."""
         if (draft.level.execution, unique_id(draft.model)) in self._visited:
-            logger.warning("%s is in the tree already", _text(draft))
+            logger.warning("%s is in the tree already", _text(draft), extra=_extra(draft))
             return False
         if draft.level.depth >= MAX_DEPTH:
             draft.failures.append(f"more than {MAX_DEPTH} levels of nodes")
-            logger.warning("%s: what is below more than %d levels is not read", _text(draft), MAX_DEPTH)
+            text = "%s: what is below more than %d levels is not read"
+            logger.warning(text, _text(draft), MAX_DEPTH, extra=_extra(draft))
             return False
         return True
 
@@ -274,7 +282,7 @@ class TreeReader:
         try:
             answer = await self._admin.get_node_execution_data(admin.NodeExecutionGetDataRequest(id=draft.model.id))
             if plan.values:
-                draft.data = await self._loader.load(answer, expected)
+                draft.data = await self._loader.load(answer, expected, draft.level.execution)
             if answer.dynamic_workflow is not None and answer.dynamic_workflow.compiled_workflow is not None:
                 draft.workflow = FlyteWorkflow.promote_from_closure(answer.dynamic_workflow.compiled_workflow)
         except FlyteError as error:
@@ -310,7 +318,7 @@ class TreeReader:
         try:
             if data is None:
                 answer = await self._admin.get_task_execution_data(admin.TaskExecutionGetDataRequest(id=model.id))
-                data = await self._loader.load(answer, expected)
+                data = await self._loader.load(answer, expected, draft.level.execution)
         except FlyteError as error:
             draft.tasks[identifier.retry_attempt] = FlyteTaskExecution(model, _with_reason(before, error), task)
             raise
@@ -340,3 +348,8 @@ def _with_reason(data: Data, error: FlyteError) -> Data:
 
 def _text(draft: NodeDraft) -> str:
     return f"node {unique_id(draft.model)} of execution {draft.level.execution}"
+
+
+def _extra(draft: NodeDraft) -> dict[str, str]:
+    """What a record about a node carries beside its text."""
+    return draft.level.execution.extra()

@@ -281,8 +281,10 @@ class FlyteWorkflowExecution(Renewed):
             with anyio.move_on_after(TERMINATE_LIMIT, shield=True):
                 try:
                     await self.terminate(cause)
-                except FlyteError:
-                    logger.warning("execution %s could not be aborted on cancellation", self._name, exc_info=True)
+                except FlyteError as error:
+                    # Without its causes: they may be those of a source of tokens, and hold its words.
+                    text, extra = "execution %s could not be aborted on cancellation: %s", self._name.extra()
+                    logger.warning(text, self._name, error, extra=extra)
             raise
 
     async def terminate(self, cause: str) -> None:

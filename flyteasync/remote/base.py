@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..config import Config
-from ..errors import FlyteInvalidInputException
+from ..errors import FlyteInvalidInputException, FlyteUsageError
 from ..idl.services import AdminService
 from ..literals import Access, Store
 from ..rpc import CallOptions, RetryPolicy, RpcCaller
@@ -106,6 +106,10 @@ class RemoteBase:
         if view is None or view.options is not self._options or not view.shares(caller):
             view = self._view = caller.view(self._options)
         return view
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        """Refuse to be pickled or copied: a connection belongs to one process, and to one event loop."""
+        raise FlyteUsageError("a remote cannot be pickled or copied: make another one with its `config`")
 
     def _scope(self, project: str | None, domain: str | None) -> tuple[str, str]:
         """Project and domain of a call.

@@ -7,22 +7,29 @@ execution was created, GetExecution is asked before CreateExecution is sent agai
 
 from __future__ import annotations
 
+import enum
 import logging
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
 
-from ..deadline import Deadline
+from ..deadline import Deadline, within
 from ..errors import (
     FlyteConcurrencyLimitReached,
     FlyteEntityAlreadyExistsException,
     FlyteEntityNotExistException,
     FlyteError,
+    FlyteRemoteClosed,
 )
 from ..executions.context import AgainRequest
 from ..idl import admin, core, methods
 from ..idl.services import AdminService
 from ..rpc import RpcCaller
 from ..rpc.retry import AMBIGUOUS, Again, Kind, may_repeat, repeat
+from ..rpc.status import never_processed
 from ..watcher import Name
+from .base import Values
 from .checks import OnConflict
 from .launch_request import differences
 
@@ -34,6 +41,9 @@ CreationRequest = admin.ExecutionCreateRequest | AgainRequest
 CREATION_RACES = 3
 """So often, a first launch of a task may lose against another one's creation of what both need."""
 
+LOOK_SHARE, LOOK_TIME = 0.2, 3.0
+"""The share of the time that is left, and the seconds at the most, that an attempt leaves for the look after it."""
+
 _METHODS: Mapping[type[CreationRequest], str] = {
     admin.ExecutionCreateRequest: methods.CREATE_EXECUTION.name,
     admin.ExecutionRelaunchRequest: methods.RELAUNCH_EXECUTION.name,
@@ -43,6 +53,35 @@ _METHODS: Mapping[type[CreationRequest], str] = {
 _LIMIT_REACHED = "concurrency limit"
 
 
+class Origin(enum.Enum):
+    """How an execution that was to be launched came about."""
+
+    CREATED = "the server said that this launch created it"
+    MET = "it was met after an attempt of this launch which may well have created it"
+    THERE = "it was there, and this launch did not create it"
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """An execution that exists now.
+
+    Attributes:
+        origin: how it came about.
+        execution: what the server has of it, if that was looked at.
+    """
+
+    origin: Origin
+    execution: admin.Execution | None = None
+
+    @property
+    def adopted(self) -> bool:
+        """Whether it stands for one that was to be created, and was not."""
+        return self.origin is Origin.THERE
+
+
+_CREATED: Final = Launched(Origin.CREATED)
+
+
 class Creation:
     """Has executions exist, each exactly once.
 
@@ -50,31 +89,74 @@ class Creation:
         caller: what it calls through.
     """
 
-    def __init__(self, caller: RpcCaller) -> None:
+    def __init__(self, caller: RpcCaller, values: Values) -> None:
         self.caller = caller
+        self._values = values
         self._admin = AdminService(caller)
-        self._policy = caller.options.retry
+        timeout = caller.options.timeout
+        self._look_time = 0.0 if timeout is None else _look_time(timeout)
+        self._attempt_time = None if timeout is None else timeout - self._look_time
 
-    async def create(self, request: CreationRequest, name: Name) -> admin.Execution | None:
-        """Have the execution exist under a generated name; returns it if it had to be looked for."""
-        return await self._create(request, name, self._deadline())
+    def deadline(self) -> Deadline:
+        """When a launch that begins now has to be over."""
+        return Deadline.after(self.caller.options.timeout)
+
+    async def create(self, request: CreationRequest, name: Name) -> Launched:
+        """Have the execution exist under a generated name: whatever has it, this launch has created."""
+        attempt = Deadline.after(self._attempt_time)  # and from it the launch's, if it comes to that
+        try:
+            await self.send(request, attempt)
+        except FlyteError as error:
+            until = Deadline(attempt.at + self._look_time)
+            launched = await _Pursuit(self, request, name, until).go_on(error)
+            return Launched(Origin.MET, launched.execution) if launched.adopted else launched
+        return _CREATED
 
     async def create_named(
         self, request: admin.ExecutionCreateRequest, name: Name, on_conflict: OnConflict
-    ) -> admin.Execution | None:
-        """Have the execution exist under a name that may be taken; returns it if it had to be looked for."""
-        until = self._deadline()
+    ) -> Launched:
+        """Have the execution exist under a name that may be taken."""
+        until = self.deadline()
         taken = await self.find(name, until)
         if taken is None:
-            return await self._create_absent(request, name, on_conflict, until)
+            return await self.create_absent(request, name, on_conflict, until)
         await self.accept(request, name, taken, on_conflict, until)
-        return taken
+        return Launched(Origin.THERE, taken)
 
     async def create_absent(
-        self, request: admin.ExecutionCreateRequest, name: Name, on_conflict: OnConflict
-    ) -> admin.Execution | None:
+        self,
+        request: admin.ExecutionCreateRequest,
+        name: Name,
+        on_conflict: OnConflict,
+        until: Deadline | None = None,
+    ) -> Launched:
         """As `create_named`, of a name that was not taken a moment ago."""
-        return await self._create_absent(request, name, on_conflict, self._deadline())
+        until = until or self.deadline()
+        launched = await self.create_once(request, name, until)
+        if launched.execution is None:
+            return launched
+        if launched.adopted:
+            await self.accept(request, name, launched.execution, on_conflict, until)
+            return launched
+        try:
+            # Ours, unless another process launched the same name at the same time.
+            policy = "same" if on_conflict == "raise" else on_conflict
+            await self.accept(request, name, launched.execution, policy, until)
+        except FlyteEntityAlreadyExistsException:
+            raise
+        except FlyteError as error:
+            error.identifier = str(name)
+            error.add_note(f"execution {name} exists, and most likely this launch created it")
+            raise
+        return launched
+
+    async def create_once(self, request: CreationRequest, name: Name, until: Deadline) -> Launched:
+        """Have an execution of that name exist, and tell how it came about."""
+        try:
+            await self.send(request, short_of(until))
+        except FlyteError as error:
+            return await _Pursuit(self, request, name, until).go_on(error)
+        return _CREATED
 
     async def find(self, name: Name, until: Deadline) -> admin.Execution | None:
         """The execution of a name; None if there is none."""
@@ -91,85 +173,58 @@ class Creation:
         name: Name,
         found: admin.Execution,
         on_conflict: OnConflict,
-        until: Deadline | None = None,
+        until: Deadline,
     ) -> None:
         """Decide whether an execution that has the name already may stand for the one that was to be launched.
 
+        Inputs that the server does not show cannot be compared; then the entity alone decides.
+
         Raises:
             FlyteEntityAlreadyExistsException: it may not.
+            FlyteError: the inputs could not be asked for, and they matter.
         """
         if on_conflict == "raise":
             raise FlyteEntityAlreadyExistsException(f"execution {name} exists already", identifier=str(name))
-        data = await self._admin.get_execution_data(
-            admin.WorkflowExecutionGetDataRequest(id=name.identifier()), deadline=until
-        )
-        differs = differences(request, found, data.full_inputs or core.LiteralMap())
+        inputs: Mapping[str, core.Literal] | None = {}
+        if request.inputs is not None and request.inputs.literals:
+            try:
+                inputs = await self._inputs(name, until)
+            except FlyteError:
+                if on_conflict == "same":
+                    raise
+                inputs = None
+        differs = differences(request, found, inputs)
         if differs and on_conflict == "same":
             raise FlyteEntityAlreadyExistsException(
                 f"execution {name} exists already and differs in {', '.join(differs)}", identifier=str(name)
             )
         if differs:
-            logger.warning(
-                "adopted execution %s, which differs in %s", name, ", ".join(differs), extra=execution_of(name)
-            )
+            logger.warning("adopted execution %s, which differs in %s", name, ", ".join(differs), extra=name.extra())
+        elif inputs is None:
+            text = "adopted execution %s, whose inputs the server does not show, so that they could not be compared"
+            logger.warning(text, name, extra=name.extra())
 
-    def _deadline(self) -> Deadline:
-        return Deadline.after(self.caller.options.timeout)
+    async def _inputs(self, name: Name, until: Deadline) -> Mapping[str, core.Literal] | None:
+        """The inputs of an execution that has some; None if they are not to be had.
 
-    async def _create_absent(
-        self, request: admin.ExecutionCreateRequest, name: Name, on_conflict: OnConflict, until: Deadline
-    ) -> admin.Execution | None:
-        met = await self._create(request, name, until)
-        if met is not None:
-            # It was not there a moment ago: ours, unless another process launched the same name at the same time.
-            await self.accept(request, name, met, "same" if on_conflict == "raise" else on_conflict, until)
-        return met
+        flyteadmin shows none if they are larger than 2 MiB, or could not be read; it may tell where they are.
+        """
+        data = await self._admin.get_execution_data(
+            admin.WorkflowExecutionGetDataRequest(id=name.identifier()), deadline=until
+        )
+        if data.full_inputs is not None and data.full_inputs.literals:
+            return data.full_inputs.literals
+        from ..executions.data import DataLoader, Expected
 
-    async def _create(self, request: CreationRequest, name: Name, until: Deadline) -> admin.Execution | None:
-        """Send the request until it is known that the execution exists; returns it if it had to be looked for."""
         try:
-            return await self._create_once(request, name, until, 1)
-        except Again as failed:
-            first = failed
-
-        async def attempt(number: int) -> admin.Execution | None:
-            self.caller.stats.retries[_METHODS[type(request)]] += 1
-            return await self._create_once(request, name, until, number)
-
-        what, budget = f"launch of {name}", self.caller.budget
-        return await repeat(attempt, first, what=what, until=until, policy=self._policy, budget=budget)
-
-    async def _create_once(
-        self, request: CreationRequest, name: Name, until: Deadline, number: int
-    ) -> admin.Execution | None:
-        """Send the request once and find out what became of it; raises Again if it may be sent once more."""
-        most = self._policy.max_attempts
-        try:
-            await self._send(request, until)
+            loader = DataLoader(self._values.access)
+            loaded = await within(until, loader.load(data, Expected(succeeded=False), name))
+        except TimeoutError:
             return None
-        except FlyteEntityAlreadyExistsException as error:
-            found = await self.find(name, until)
-            if found is not None:
-                return found
-            if _LIMIT_REACHED in str(error):
-                raise FlyteConcurrencyLimitReached(
-                    str(error), method=error.method, status=error.status, identifier=str(name)
-                ) from None
-            if number > CREATION_RACES or number == most:
-                raise
-            raise Again(error) from None
-        except FlyteError as error:
-            if error.status is None or error.status not in AMBIGUOUS:
-                raise
-            found = await self._verify(name, until, error)
-            if found is not None:
-                return found
-            # That it does not exist is known now, and repeating it as good as beginning.
-            if not may_repeat(Kind.REPEATABLE, error.status, number, most):
-                raise
-            raise Again(error) from None
+        return loaded.inputs.literals if loaded.inputs else None
 
-    async def _send(self, request: CreationRequest, until: Deadline) -> None:
+    async def send(self, request: CreationRequest, until: Deadline) -> None:
+        """Send a request once."""
         match request:
             case admin.ExecutionCreateRequest():
                 await self._admin.create_execution(request, deadline=until)
@@ -178,20 +233,101 @@ class Creation:
             case admin.ExecutionRecoverRequest():
                 await self._admin.recover_execution(request, deadline=until)
 
-    async def _verify(self, name: Name, until: Deadline, failure: FlyteError) -> admin.Execution | None:
+
+def short_of(until: Deadline) -> Deadline:
+    """The deadline of an attempt that leaves some time to look what became of it."""
+    return until if until.at == math.inf else Deadline(until.at - _look_time(until.remaining()))
+
+
+def _look_time(left: float) -> float:
+    return min(LOOK_SHARE * left, LOOK_TIME)
+
+
+class _Pursuit:
+    """Goes on with a creation whose first attempt failed, until it is known that the execution exists."""
+
+    def __init__(self, creation: Creation, request: CreationRequest, name: Name, until: Deadline) -> None:
+        self._creation = creation
+        self._request = request
+        self._name = name
+        self._until = until
+        self._policy = creation.caller.options.retry
+        self._races = 0
+        self._may_be_ours = False
+        """Whether an attempt may have taken effect, or may still: a look that finds nothing is no proof for ever."""
+
+    async def go_on(self, error: FlyteError) -> Launched:
+        """Find out what became of the first attempt, and make more as long as that makes sense."""
+        try:
+            return await self._judge(error, 1)
+        except Again as failed:
+            first = failed
+        name, caller = self._name, self._creation.caller
+        what, extra = f"launch of {name}", name.extra()
+        return await repeat(
+            self._attempt, first, what=what, until=self._until, policy=self._policy, budget=caller.budget, extra=extra
+        )
+
+    async def _attempt(self, number: int) -> Launched:
+        self._creation.caller.stats.retries[_METHODS[type(self._request)]] += 1
+        try:
+            await self._creation.send(self._request, short_of(self._until))
+        except FlyteError as error:
+            return await self._judge(error, number)
+        return _CREATED
+
+    async def _judge(self, error: FlyteError, number: int) -> Launched:
+        """Find out what became of an attempt that failed; raises Again if it may be sent once more."""
+        most = self._policy.max_attempts
+        if isinstance(error, FlyteEntityAlreadyExistsException):
+            return await self._judge_existing(error, last=number == most)
+        if isinstance(error, FlyteRemoteClosed) and (self._may_be_ours or not never_processed(error)):
+            raise self._in_doubt(error, "the remote was closed")
+        if error.status is None or error.status not in AMBIGUOUS:
+            raise error
+        error.identifier = str(self._name)  # of a relaunch, it was that of the source
+        if not never_processed(error):
+            self._may_be_ours = True
+        elif not self._may_be_ours:
+            raise error  # nothing was launched, and the call path has repeated it as long as it may
+        found = await self._look(error)
+        if found is not None:
+            logger.info("execution %s was created, though its reply was lost", self._name, extra=self._name.extra())
+            return Launched(Origin.MET, found)
+        # That it does not exist is known now, and repeating it as good as beginning.
+        if not may_repeat(Kind.REPEATABLE, error.status, number, most):
+            raise error
+        raise Again(error) from None
+
+    async def _judge_existing(self, error: FlyteEntityAlreadyExistsException, *, last: bool) -> Launched:
+        """The server says that something exists already; it need not be the execution."""
+        found = await self._look(error)
+        if found is not None:
+            return Launched(Origin.MET if self._may_be_ours else Origin.THERE, found)
+        if _LIMIT_REACHED in str(error):
+            raise FlyteConcurrencyLimitReached(
+                str(error), method=error.method, status=error.status, identifier=str(self._name)
+            ) from None
+        self._races += 1
+        if last or self._races > CREATION_RACES:
+            raise error
+        raise Again(error) from None
+
+    async def _look(self, failure: FlyteError) -> admin.Execution | None:
         """Look for an execution whose creation may have succeeded in spite of the failure."""
         try:
-            found = await self.find(name, until)
+            return await self._creation.find(self._name, self._until)
+        except FlyteRemoteClosed as closed:
+            raise self._in_doubt(closed, str(failure)) from None
         except FlyteError as unanswered:
-            if unanswered.status not in AMBIGUOUS:
-                raise
-            failure.add_note(f"whether execution {name} was created is not known: {unanswered}")
-            raise failure from None
-        if found is not None:
-            logger.info("execution %s was created, though its reply was lost", name, extra=execution_of(name))
-        return found
+            if isinstance(failure, FlyteEntityAlreadyExistsException):  # whose class would tell what is not known
+                raise self._in_doubt(unanswered, str(failure)) from None
+            failure.retry_after = failure.retry_after or unanswered.retry_after
+            raise self._in_doubt(failure, str(unanswered)) from None
 
-
-def execution_of(name: Name) -> dict[str, str]:
-    """What a log record about an execution carries beside its text, as `extra`."""
-    return {"execution": str(name)}
+    def _in_doubt(self, error: FlyteError, why: str) -> FlyteError:
+        """The error of a launch that may have happened: whoever tries again by another name may launch twice."""
+        error.retryable = False
+        error.identifier = str(self._name)
+        error.add_note(f"whether execution {self._name} was created is not known: {why}")
+        return error

@@ -6,9 +6,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ..entities.identifier import EntityKey
-from ..errors import FlyteEntityNotExistException, FlyteInvalidInputException, FlyteSystemException
+from ..errors import FlyteEntityNotExistException, FlyteSystemException
 from ..idl import admin, core
 from .base import RemoteBase
+from .checks import check_name_given
 
 if TYPE_CHECKING:
     from ..entities import FlyteLaunchPlan, FlyteTask, FlyteWorkflow
@@ -111,10 +112,11 @@ class Fetching(RemoteBase):
         version: str | None,
     ) -> core.Identifier:
         """The full identifier of what a caller names, with the newest version if none is given."""
+        check_name_given(name, "entity", project)
         project, domain = self._scope(project, domain)
-        if not name:
-            raise FlyteInvalidInputException("the name of the entity is needed: pass name=")
-        wanted = core.Identifier(resource_type=kind, project=project, domain=domain, name=name, version=version or "")
+        wanted = core.Identifier(
+            resource_type=kind, project=project, domain=domain, name=name or "", version=version or ""
+        )
         return wanted if version else await self._newest(wanted)
 
     async def _newest(self, wanted: core.Identifier) -> core.Identifier:

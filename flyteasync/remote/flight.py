@@ -45,8 +45,7 @@ class SingleFlight(Generic[K, V]):
         try:
             return await asyncio.shield(flight.task)
         except FlyteError as error:
-            # A raised exception collects the traceback of its raiser, and there may be many.
-            raise copy.copy(error) from error.__cause__
+            raise _copy_of(error) from error.__cause__
         finally:
             flight.waiters -= 1
             if not flight.waiters and not flight.task.done():
@@ -57,3 +56,11 @@ class SingleFlight(Generic[K, V]):
         """Let the next one who asks begin anew; another flight may have begun already."""
         if self._flights.get(key) is flight:
             del self._flights[key]
+
+
+def _copy_of(error: FlyteError) -> FlyteError:
+    """A raised exception collects the traceback and the notes of its raiser, and there may be many."""
+    copied = copy.copy(error)
+    if hasattr(error, "__notes__"):
+        copied.__notes__ = list(error.__notes__)
+    return copied

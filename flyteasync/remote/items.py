@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from abc import abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, cast
 
 import anyio
+from typing_extensions import override
 
 from ..errors import FlyteInvalidInputException
 from .names import check_name
@@ -39,13 +41,27 @@ class Item:
     error: FlyteInvalidInputException | None = None
 
 
+class Sliced(AsyncIterable[Mapping[str, Any]]):
+    """Inputs that somebody else reads, several at a time."""
+
+    @abstractmethod
+    def slices(self, size: int) -> AsyncGenerator[list[Mapping[str, Any]]]:
+        """The inputs, `size` at the most at a time; raises what reading them raised, after what came before it."""
+
+    @override
+    async def __aiter__(self) -> AsyncGenerator[Mapping[str, Any]]:
+        async with aclosing(self.slices(1)) as slices:
+            async for (given,) in slices:
+                yield given
+
+
 async def items_of(inputs: Inputs, names: Names | None) -> AsyncGenerator[list[Item]]:
     """The items, as many at a time as may be looked up together: one without names.
 
     Raises whatever the inputs or a function of names raise, after everything that came before it.
     """
     size = 1 if names is None else AHEAD
-    batches = _ahead(inputs, size) if isinstance(inputs, AsyncIterable) else _slices(inputs, size)
+    batches = _batches(inputs, size)
     namer = _Namer(names)
     async with aclosing(batches):
         async for batch in batches:
@@ -109,6 +125,12 @@ def check_names_given(names: Iterable[str] | Callable[[Mapping[str, Any]], str],
     if count != len(checked):
         raise FlyteInvalidInputException(f"there are {len(checked)} names for {count} inputs")
     return checked
+
+
+def _batches(inputs: Inputs, size: int) -> AsyncGenerator[list[Mapping[str, Any]]]:
+    if isinstance(inputs, Sliced):
+        return inputs.slices(size)
+    return _ahead(inputs, size) if isinstance(inputs, AsyncIterable) else _slices(inputs, size)
 
 
 async def _slices(inputs: Iterable[Mapping[str, Any]], size: int) -> AsyncGenerator[list[Mapping[str, Any]]]:

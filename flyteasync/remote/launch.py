@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..deadline import Deadline
 from ..errors import FlyteEntityAlreadyExistsException
-from .checks import check_inputs, check_names, check_on_conflict
+from .checks import check_inputs, check_names, check_on_conflict, check_type_hints, check_wait
 from .fetch import Fetching
 from .names import check_name, generate_name
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from ..executions.context import AgainRequest
     from ..watcher import Name
     from .checks import OnConflict
-    from .creation import Creation
+    from .creation import Creation, Launched
     from .options import OptionsLike
 
 
@@ -48,10 +47,14 @@ class Launching(Fetching):
     ) -> FlyteWorkflowExecution:
         """Launch an execution, exactly once, also if replies get lost.
 
-        Costs one CreateExecution, and one GetExecution before it if the caller names the execution. A workflow is
+        Costs one CreateExecution, and one GetExecution before it if the caller names the execution, and a
+        GetExecutionData if the name is taken. A workflow is
         launched through the launch plan of its own name and version, which costs one GetLaunchPlan the first time.
         After a failure that leaves open whether the execution was created, GetExecution is asked before
         CreateExecution is sent again. Cancelling the call never terminates what it may have launched.
+
+        If it stays unknown whether the execution was created, the error says so in a note, has `retryable` False, and
+        the name as the last part of its `identifier`: under this name, and no other, the launch may be tried again.
 
         Args:
             entity: a fetched launch plan, workflow or task.
@@ -71,14 +74,16 @@ class Launching(Fetching):
             options: labels, annotations, notifications and more: `flyteasync.Options`, or flytekit's.
             on_conflict: what to do if the execution_name is taken. "same": return that execution if its entity and the
                 given inputs are the same, else raise. "adopt": return it, with a warning in the log if it differs.
-                "raise": raise.
+                "raise": raise. Inputs that the server does not show are not compared.
 
         Returns:
-            The execution, with its id and spec; how far it is comes with the first `sync` or `wait`.
+            The execution, with its id and spec; how far it is comes with the first `sync` or `wait`. One that was there
+            already shows how far it was when it was found.
 
         Raises:
             FlyteValueException: an unknown input, or one that the launch plan fixes.
-            FlyteTypeException: an input or option of the wrong type, or an entity that cannot be launched.
+            FlyteTypeException: an input or option of the wrong type, type_hints that are no mapping, or an entity that
+                cannot be launched.
             FlyteInvalidInputException: a missing input, a bad name or option, both name and prefix; or the server's
                 refusal.
             FlyteEntityAlreadyExistsException: the name is taken, by something else or with on_conflict="raise".
@@ -88,8 +93,11 @@ class Launching(Fetching):
         from .launcher import Launcher, fetched, settings_of
 
         check_inputs(inputs)
+        check_type_hints(type_hints)
+        check_wait(wait)
         check_on_conflict(on_conflict)
         check_names(execution_name, execution_name_prefix)
+        name = generate_name(execution_name_prefix) if execution_name is None else check_name(execution_name)
         settings = settings_of(
             options,
             overwrite_cache=overwrite_cache,
@@ -103,33 +111,37 @@ class Launching(Fetching):
             self, await fetched(entity), settings, project=project, domain=domain, type_hints=type_hints
         )
         if execution_name is None:
-            execution = await launcher.launch(inputs, execution_name_prefix)
+            execution = await launcher.launch(inputs, name)
         else:
-            execution = await launcher.launch_named(inputs, check_name(execution_name), on_conflict)
+            execution = await launcher.launch_named(inputs, name, on_conflict)
         return await execution.wait() if wait else execution
 
     async def launch_again(self, request: AgainRequest, execution_name: str | None = None) -> Name:
         """Have an execution run once more, exactly once; see `FlyteWorkflowExecution.relaunch` and `recover`.
 
         Args:
-            request: which one, and how; its name is filled in.
+            request: which one, and how.
             execution_name: the name of the new one; generated if not given.
         """
-        from ..executions.again import repeats
+        from ..executions.again import named, repeats
         from ..watcher import Name
+        from .creation import Launched, Origin
 
-        source = Name.of(request.id)
+        source, creation = Name.of(request.id), self.creation
         name = source._replace(name=generate_name() if execution_name is None else check_name(execution_name))
-        request.name = name.name
-        found = None
-        if execution_name is not None:
-            found = await self.creation.find(name, Deadline.after(self._options.timeout))
-        if found is None:
-            found = await self.creation.create(request, name)
-        if found is not None and execution_name is not None and not repeats(found, request):
+        request, until = named(request, name.name), creation.deadline()
+        if execution_name is None:
+            launched = await creation.create(request, name)
+        elif (taken := await creation.find(name, until)) is not None:
+            launched = Launched(Origin.THERE, taken)
+        else:
+            launched = await creation.create_once(request, name, until)
+        found = launched.execution
+        if execution_name is not None and found is not None and not repeats(found, request):
             raise FlyteEntityAlreadyExistsException(
                 f"execution {name} exists already, and not as a repetition of {source.name}", identifier=str(name)
             )
+        self.count_launch(launched)
         return name
 
     @property
@@ -139,10 +151,9 @@ class Launching(Fetching):
         if self._creation is None or self._creation.caller is not caller:
             from .creation import Creation
 
-            self._creation = Creation(caller)
+            self._creation = Creation(caller, self._values)
         return self._creation
 
-    def count_launch(self, *, adopted: bool) -> None:
-        """Count an execution that was launched, or found to be there."""
-        launches = self._connector.launches
-        launches["adopted" if adopted else "launched"] += 1
+    def count_launch(self, launched: Launched) -> None:
+        """Count an execution that was launched, or was there already."""
+        self._connector.launches["adopted" if launched.adopted else "launched"] += 1

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .. import codec
 from ..entities import FlyteLaunchPlan, FlyteTask, FlyteWorkflow, TypedInterface
 from ..errors import FlyteInvalidInputException, FlyteTypeException, FlyteValueException
 from ..idl import admin, core
+from .checks import kind_of
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,7 @@ def check_entity(entity: object) -> FlyteLaunchPlan | FlyteWorkflow | FlyteTask:
         FlyteTypeException: it is not.
     """
     if not isinstance(entity, (FlyteLaunchPlan, FlyteWorkflow, FlyteTask)):
-        raise FlyteTypeException(
-            f"only a fetched launch plan, workflow or task can be launched, not {type(entity).__name__}"
-        )
+        raise FlyteTypeException(f"only a fetched launch plan, workflow or task can be launched, not {kind_of(entity)}")
     return entity
 
 
@@ -62,13 +62,21 @@ def check_given(target: Target, literals: core.LiteralMap) -> None:
         raise FlyteInvalidInputException(f"{target.id.name} needs the input{'s' if len(missing) > 1 else ''} {names}")
 
 
-def differences(wanted: admin.ExecutionCreateRequest, found: admin.Execution, inputs: core.LiteralMap) -> list[str]:
-    """In what an execution differs from the one that was to be launched; empty if it is the same."""
+def differences(
+    wanted: admin.ExecutionCreateRequest, found: admin.Execution, inputs: Mapping[str, core.Literal] | None
+) -> list[str]:
+    """In what an execution differs from the one that was to be launched; empty if it is the same.
+
+    Args:
+        wanted: what was to be launched.
+        found: what there is.
+        inputs: those of what there is; None if they are not known, and differ in nothing that anybody can tell.
+    """
     asked = wanted.spec.launch_plan if wanted.spec is not None else None
     result = [] if entity_of(found) == asked else ["the entity"]
-    given = wanted.inputs.literals if wanted.inputs is not None else {}
+    given = wanted.inputs.literals if wanted.inputs is not None and inputs is not None else {}
     for name, literal in given.items():
-        other = inputs.literals.get(name)
+        other = (inputs or {}).get(name)
         # NaN is not equal to itself, but its bytes are.
         if other is None or (other != literal and codec.encode(other) != codec.encode(literal)):
             result.append(f"the input {name}")

@@ -11,6 +11,7 @@ from ..idl import admin, core
 from ..literals import convert
 from ..watcher import Name
 from .checks import OnConflict, check_inputs
+from .creation import Launched, Origin
 from .launch_request import Target, check_entity, check_given, entity_of, target_of
 from .names import generate_name
 from .options import LaunchSettings, settings_of
@@ -32,21 +33,21 @@ class Launcher:
         *,
         project: str | None = None,
         domain: str | None = None,
-        type_hints: dict[str, type] | None = None,
+        type_hints: Mapping[str, type] | None = None,
     ) -> None:
         self._remote = remote
         self._entity = entity
         self._settings = settings
-        self._type_hints = type_hints
+        self._type_hints = None if type_hints is None else dict(type_hints)
         self.project = project or remote.default_project or entity.id.project
         self.domain = domain or remote.default_domain or entity.id.domain
         self._target: Target | None = None
 
-    async def launch(self, inputs: Mapping[str, Any] | None, prefix: str | None = None) -> FlyteWorkflowExecution:
-        """Launch under a generated name."""
-        name = self._name(generate_name(prefix))
-        target, request = await self._request(inputs, name)
-        return self._execution(target, request, name, await self._remote.creation.create(request, name))
+    async def launch(self, inputs: Mapping[str, Any] | None, name: str | None = None) -> FlyteWorkflowExecution:
+        """Launch under a generated name; one is generated now if it was not before."""
+        full = self._name(name or generate_name())
+        target, request = await self._request(inputs, full)
+        return self._execution(target, request, full, await self._remote.creation.create(request, full))
 
     async def launch_named(
         self, inputs: Mapping[str, Any] | None, name: str, on_conflict: OnConflict
@@ -54,22 +55,23 @@ class Launcher:
         """Launch under a name that may be taken."""
         full = self._name(name)
         target, request = await self._request(inputs, full)
-        found = await self._remote.creation.create_named(request, full, on_conflict)
-        return self._execution(target, request, full, found)
+        launched = await self._remote.creation.create_named(request, full, on_conflict)
+        return self._execution(target, request, full, launched)
 
     async def launch_absent(self, inputs: Mapping[str, Any], name: str) -> FlyteWorkflowExecution:
         """Launch under a name that was not taken a moment ago."""
         full = self._name(name)
         target, request = await self._request(inputs, full)
-        found = await self._remote.creation.create_absent(request, full, "same")
-        return self._execution(target, request, full, found)
+        launched = await self._remote.creation.create_absent(request, full, "same")
+        return self._execution(target, request, full, launched)
 
     async def adopt(self, inputs: Mapping[str, Any], name: str, found: admin.Execution) -> FlyteWorkflowExecution:
         """Take an execution that has the name already, if it is what would be launched."""
         full = self._name(name)
         target, request = await self._request(inputs, full)
-        await self._remote.creation.accept(request, full, found, "same")
-        return self._execution(target, request, full, found, closure=found.closure)
+        creation = self._remote.creation
+        await creation.accept(request, full, found, "same", creation.deadline())
+        return self._execution(target, request, full, Launched(Origin.THERE, found))
 
     def _name(self, name: str) -> Name:
         return Name(self.project, self.domain, name)
@@ -105,21 +107,18 @@ class Launcher:
         return Target(plan.id, TypedInterface(plan.interface.inputs, entity.interface.outputs), plan.required)
 
     def _execution(
-        self,
-        target: Target,
-        request: admin.ExecutionCreateRequest,
-        name: Name,
-        found: admin.Execution | None,
-        closure: admin.ExecutionClosure | None = None,
+        self, target: Target, request: admin.ExecutionCreateRequest, name: Name, launched: Launched
     ) -> FlyteWorkflowExecution:
-        self._remote.count_launch(adopted=found is not None)
+        """What the caller gets; nothing in here may fail, for the execution exists."""
+        self._remote.count_launch(launched)
+        found = launched.execution
         same = found is None or entity_of(found) == target.id
         return FlyteWorkflowExecution(
             self._type_hints,
             self._remote,
             id=name.identifier(),
             spec=request.spec if found is None else found.spec,
-            closure=closure,
+            closure=None if found is None else found.closure,
             interface=target.interface if same else None,
             existing=True,
         )

@@ -10,9 +10,9 @@ import anyio
 
 from ..deadline import Deadline, Duration, seconds, within
 from ..errors import FlyteInvalidInputException, FlyteTimeout, FlyteTypeException
-from .checks import check_names
+from .checks import check_names, check_type_hints, executions_of, kind_of
 from .names import generate_name
-from .running import Running
+from .running import EXECUTION, Running
 
 if TYPE_CHECKING:
     from ..entities import Entity
@@ -170,7 +170,8 @@ class Many(Running):
 
         Raises:
             FlyteInvalidInputException: a number that is not positive, a name that is not valid or there twice.
-            FlyteTypeException: inputs that cannot be iterated over, or an entity that cannot be launched.
+            FlyteTypeException: inputs that cannot be iterated over, an entity that cannot be launched, or type_hints
+                that are no mapping.
         """
         # A program that launches one does not pay for what launching many needs.
         from .items import check_names_given
@@ -178,6 +179,7 @@ class Many(Running):
         from .runs import Runs, RunSettings
 
         _check_inputs(entity, inputs)
+        check_type_hints(type_hints)
         check_names(names, execution_name_prefix)
         if execution_name_prefix is not None:
             generate_name(execution_name_prefix)  # refuses now what would fail for every input
@@ -237,13 +239,7 @@ def _choice(what: str, value: str, *known: str) -> str:
 def _executions(executions: Iterable[FlyteWorkflowExecution]) -> list[FlyteWorkflowExecution]:
     from ..executions import FlyteWorkflowExecution
 
-    if not isinstance(executions, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise FlyteTypeException(f"executions must be an iterable of executions, got {type(executions).__name__}")
-    everything = list(executions)
-    for execution in everything:
-        if not isinstance(execution, FlyteWorkflowExecution):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise FlyteTypeException(f"executions are needed, got {type(execution).__name__}")
-    return everything
+    return executions_of(executions, FlyteWorkflowExecution, EXECUTION)
 
 
 def _check_inputs(entity: Any, inputs: Any) -> None:
@@ -255,7 +251,7 @@ def _check_inputs(entity: Any, inputs: Any) -> None:
     # A mapping or a text can be iterated over, too, and was meant to be one input.
     if hasattr(inputs, "keys") or isinstance(inputs, str) or not isinstance(inputs, (Iterable, AsyncIterable)):
         raise FlyteTypeException(
-            f"inputs must be an iterable of mappings, one for each execution, got {type(inputs).__name__}"
+            f"inputs must be an iterable of mappings, one for each execution, got {kind_of(inputs)}"
         )
 
 

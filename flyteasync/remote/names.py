@@ -102,11 +102,11 @@ def _kind(part: object) -> tuple[bytes, Callable[[Any], str]]:
 
 
 def generate_name(prefix: str | None = None) -> str:
-    """A name that nobody else has: a letter and 19 characters, after the prefix and a hyphen if there is one."""
-    name = "a" + secrets.token_bytes(_GENERATED_LENGTH - 1).translate(_AS_LETTERS).decode()
-    return (
-        name if prefix is None else check_name(f"{prefix}-{name}", "execution_name_prefix with what is put behind it")
-    )
+    """A name that nobody else has: a letter and 19 characters; or the prefix, a hyphen and 19 characters."""
+    unique = secrets.token_bytes(_GENERATED_LENGTH - 1).translate(_AS_LETTERS).decode()
+    if prefix is None:
+        return f"a{unique}"
+    return check_name(f"{prefix}-{unique}", "execution_name_prefix with what is put behind it")
 
 
 def _letters(number: int, length: int) -> str:

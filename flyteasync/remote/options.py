@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Protocol, TypeVar, cast
 
@@ -19,6 +19,7 @@ SPECS_KEPT = 256
 """Specs that are remembered, so that launching the same again need not make them again."""
 
 MOST_PARALLEL = 2**31 - 1
+MOST_LABELS = 16
 _LONGEST_PREFIX, _LONGEST_WORD = 253, 63
 _WORD = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
 _PREFIX = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
@@ -106,7 +107,7 @@ class LaunchSettings:
 
     overwrite_cache: bool = False
     interruptible: bool | None = None
-    envs: admin.Envs | None = None
+    envs: admin.Envs | None = field(default=None, repr=False)
     tags: tuple[str, ...] = ()
     cluster_assignment: admin.ClusterAssignment | None = None
     execution_cluster_label: admin.ExecutionClusterLabel | None = None
@@ -206,11 +207,12 @@ def settings_of(
 def _check_options(options: object) -> None:
     """Refuse what has not the attributes that every version of flytekit's Options has."""
     if not all(hasattr(options, name) for name in ("labels", "annotations", "security_context", "notifications")):
-        raise FlyteTypeException(f"options must be Options, of flyteasync or flytekit, got {options!r}")
+        raise FlyteTypeException(f"options must be Options, of flyteasync or flytekit, got {type(options).__name__}")
 
 
-def _wrong(name: str, expected: str, value: object) -> FlyteTypeException:
-    return FlyteTypeException(f"{name} must be {expected}, got {value!r}")
+def _wrong(name: str, expected: str, value: object, where: str = "") -> FlyteTypeException:
+    """What was got is told by its type: values, of environment variables above all, may be secret."""
+    return FlyteTypeException(f"{name} must be {expected}, got {type(value).__name__}{where}")
 
 
 def _flag(name: str, value: object) -> bool | None:
@@ -227,9 +229,14 @@ def _text(name: str, value: object) -> str:
 
 def _texts(name: str, value: object) -> dict[str, str]:
     """A mapping of texts; one that holds anything else is refused."""
-    pairs = dict(cast("Mapping[object, object]", value)) if isinstance(value, Mapping) else {0: 0}
-    if not all(isinstance(part, str) for pair in pairs.items() for part in pair):
-        raise _wrong(name, "a mapping of texts", cast("object", value))
+    if not isinstance(value, Mapping):
+        raise _wrong(name, "a mapping of texts", value)
+    pairs = dict(cast("Mapping[object, object]", value))
+    for key, text in pairs.items():
+        if not isinstance(key, str):
+            raise _wrong(name, "a mapping of texts", key, " as a key")
+        if not isinstance(text, str):
+            raise _wrong(name, "a mapping of texts", text, f" as the value of {key!r}")
     return cast("dict[str, str]", pairs)
 
 
@@ -240,17 +247,23 @@ def _envs(envs: object) -> admin.Envs | None:
     for key in pairs:
         if not key or "=" in key or "\0" in key:
             raise FlyteInvalidInputException(f"envs: {key!r} cannot be the name of an environment variable")
-    return admin.Envs(values=[core.KeyValuePair(key=key, value=value) for key, value in pairs.items()])
+    # None at all is nothing sent: an empty message would take the place of the launch plan's.
+    return (
+        admin.Envs(values=[core.KeyValuePair(key=key, value=value) for key, value in pairs.items()]) if pairs else None
+    )
 
 
 def _tags(tags: object, labels: admin.Labels | None) -> tuple[str, ...]:
     if tags is None:
         return ()
     # One text in the place of a list of texts would go unnoticed, as a list of letters.
-    values = list(cast("Sequence[object]", tags)) if isinstance(tags, Sequence) and not isinstance(tags, str) else [0]
-    texts = [value for value in values if isinstance(value, str)]
-    if len(texts) < len(values):
-        raise _wrong("tags", "a list of texts", cast("object", tags))
+    if isinstance(tags, str) or not isinstance(tags, Sequence):
+        raise _wrong("tags", "a list of texts", tags)
+    texts: list[str] = []
+    for tag in cast("Sequence[object]", tags):
+        if not isinstance(tag, str):
+            raise _wrong("tags", "a list of texts", tag, " in it")
+        texts.append(tag)
     # flyteadmin keeps tags and labels in one table, and answers that the execution exists already if one is repeated.
     bare = {key for key, value in ({} if labels is None else labels.values).items() if not value}
     for index, tag in enumerate(texts):
@@ -293,10 +306,12 @@ def _message(cls: type[M], name: str, value: Any) -> M | None:
 
 
 def _given(cls: type[M], name: str, value: Any) -> M:
+    """The message that a caller gave, as one of our own: what is launched must not change with the caller's."""
     try:
-        return message_of(cls, value)
+        message = message_of(cls, value)
     except FlyteTypeException as error:
         raise FlyteTypeException(f"{name}: {error}") from None
+    return decode(cls, encode(message))
 
 
 def _kubernetes(cls: type[M], name: str, value: Any) -> M | None:
@@ -307,6 +322,8 @@ def _kubernetes(cls: type[M], name: str, value: Any) -> M | None:
         value = cast("Any", cls)(values=_texts(name, cast("object", value)))
     message = _given(cls, name, value)
     pairs = cast("dict[str, str]", cast("Any", message).values)
+    if cls is admin.Labels and len(pairs) > MOST_LABELS:
+        raise FlyteInvalidInputException(f"{name}: Flyte takes at most {MOST_LABELS}, got {len(pairs)}")
     for key, text in pairs.items():
         prefix, slash, word = key.rpartition("/")
         if not _is_word(word) or (slash and not (_PREFIX.fullmatch(prefix) and len(prefix) <= _LONGEST_PREFIX)):
@@ -317,7 +334,7 @@ def _kubernetes(cls: type[M], name: str, value: Any) -> M | None:
             )
         if cls is admin.Labels and text and not _is_word(text):
             raise FlyteInvalidInputException(
-                f"{name}: Kubernetes does not take the value {text!r} of {key!r}: it must be at most {_LONGEST_WORD} "
+                f"{name}: Kubernetes does not take the value of {key!r}: it must be at most {_LONGEST_WORD} "
                 "letters, digits, hyphens, underscores and dots, with a letter or digit at both ends, or empty"
             )
     return message if pairs else None

@@ -6,17 +6,19 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Self
+from typing import Self, TypedDict
 
 import anyio
 
 from ..config import Config, parse_endpoint
 from ..deadline import Duration, seconds
+from ..errors import FlyteInvalidInputException, FlyteTypeException
 from ..idl import admin
 from ..literals import Store
 from ..rpc import UNSET, CallOptions, CallStats, Instrumentation, RetryPolicy, TokenSource, Unset
 from ..transport import Transport, TransportName, TransportOptions, check_name, make_transport
 from .base import Values
+from .checks import check_config
 from .connection import Connector
 from .many import Many
 from .metrics import metrics_of
@@ -38,6 +40,18 @@ class Readiness:
 
     version: str
     latency: float
+
+
+class RemoteOptions(TypedDict, total=False):
+    """The keyword arguments of `FlyteRemote`, for what passes them on; they are described there."""
+
+    transport: TransportName
+    options: CallOptions | None
+    max_concurrent_rpcs: int
+    tokens: TokenSource | None
+    storage: Store | None
+    allow_pickle: bool | None
+    instrumentation: Instrumentation | None
 
 
 class FlyteRemote(Many):
@@ -69,7 +83,8 @@ class FlyteRemote(Many):
             default_domain: the domain of calls that name none.
             transport: what carries the calls: `grpc_aio`, or `grpclib`, which is pure Python and survives a fork.
             options: time limits, retries and metadata of every call; 10 s an attempt and 60 s in all if not given.
-            max_concurrent_rpcs: calls in flight at the most; the rest queue.
+            max_concurrent_rpcs: calls in flight at the most, 1 or more; the rest queue. Eight of them, or a quarter if
+                that is less, are kept for the poller.
             tokens: where bearer tokens come from; none are sent without.
             storage: reads files, datasets and values too large for messages; made of the configuration if not given.
             allow_pickle: read pickled values without being asked for each; loading one runs code chosen by whoever
@@ -77,9 +92,14 @@ class FlyteRemote(Many):
             instrumentation: observes calls and waits, for example `flyteasync.rpc.otel.OpenTelemetry()`.
 
         Raises:
+            FlyteTypeException: a config that is none.
             FlyteInvalidInputException: an endpoint or option that cannot be.
+            FlyteTypeException: options that are no CallOptions.
         """
+        check_config(config)
         check_name(transport)
+        if options is not None and not isinstance(options, CallOptions):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise FlyteTypeException(f"options must be CallOptions, got {type(options).__name__}")
         self._config = config
         self._default_project = default_project
         self._default_domain = default_domain
@@ -113,7 +133,7 @@ class FlyteRemote(Many):
 
         Args:
             timeout: seconds or a timedelta for each call with its retries; None is no limit.
-            attempt_timeout: seconds or a timedelta for each attempt.
+            attempt_timeout: seconds or a timedelta for each attempt; more than zero.
             retry: how to repeat; `RetryPolicy(max_attempts=1)` switches it off.
             metadata: sent with every call, in addition to what this remote sends: request ids, tenants. Values are
                 ASCII text, or bytes under a name that ends in `-bin`.
@@ -121,7 +141,8 @@ class FlyteRemote(Many):
                 of the remote's own source again.
 
         Raises:
-            FlyteInvalidInputException: a negative or not-a-number duration, metadata or a token that cannot be sent.
+            FlyteInvalidInputException: a duration that makes no sense, metadata or a token that cannot be sent.
+            FlyteTypeException: a retry that is no RetryPolicy.
         """
         options = self._options
         if timeout is not UNSET:
@@ -131,6 +152,8 @@ class FlyteRemote(Many):
         if retry is not None:
             options = replace(options, retry=retry)
         if metadata is not None:
+            if not isinstance(metadata, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise FlyteInvalidInputException(f"metadata must be a mapping, got {type(metadata).__name__}")
             pairs = tuple((str(key).lower(), value) for key, value in metadata.items())
             options = replace(options, metadata=(*options.metadata, *pairs))
         if token is not UNSET:

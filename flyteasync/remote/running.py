@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..deadline import Duration
-from ..errors import FlyteInvalidInputException
 from ..idl import admin, core
+from .checks import check_execution, check_name_given
 from .launch import Launching
 
 if TYPE_CHECKING:
     from ..executions import FlyteWorkflowExecution
+
+EXECUTION = "flyteasync.FlyteWorkflowExecution"
+"""What callers call the class."""
 
 
 class Running(Launching):
@@ -41,16 +44,19 @@ class Running(Launching):
         """
         from ..executions import FlyteWorkflowExecution  # a program that looks at none does not pay for them
 
+        check_name_given(name, "execution", project)
         project, domain = self._scope(project, domain)
-        if not name:
-            raise FlyteInvalidInputException("the name of an execution is needed")
         return FlyteWorkflowExecution(
-            remote=self, id=core.WorkflowExecutionIdentifier(project=project, domain=domain, name=name)
+            remote=self, id=core.WorkflowExecutionIdentifier(project=project, domain=domain, name=name or "")
         )
 
     async def sync(self, execution: FlyteWorkflowExecution, *, sync_nodes: bool = False) -> FlyteWorkflowExecution:
-        """Renew an execution; see `FlyteWorkflowExecution.sync`. One that was made without a remote gets this one."""
-        return await execution.attach(self).sync(sync_nodes=sync_nodes)
+        """Renew an execution; see `FlyteWorkflowExecution.sync`. One that was made without a remote gets this one.
+
+        Raises:
+            FlyteTypeException: it is no execution of the async package; and what else its `sync` raises.
+        """
+        return await _ours(execution).attach(self).sync(sync_nodes=sync_nodes)
 
     async def wait(
         self,
@@ -59,9 +65,23 @@ class Running(Launching):
         poll_interval: Duration | None = None,
         sync_nodes: bool = False,
     ) -> FlyteWorkflowExecution:
-        """Wait for an execution; see `FlyteWorkflowExecution.wait`. One made without a remote gets this one."""
-        return await execution.attach(self).wait(timeout, poll_interval, sync_nodes)
+        """Wait for an execution; see `FlyteWorkflowExecution.wait`. One made without a remote gets this one.
+
+        Raises:
+            FlyteTypeException: it is no execution of the async package; and what else its `wait` raises.
+        """
+        return await _ours(execution).attach(self).wait(timeout, poll_interval, sync_nodes)
 
     async def terminate(self, execution: FlyteWorkflowExecution, cause: str) -> None:
-        """Ask for an execution to be aborted; see `FlyteWorkflowExecution.terminate`."""
-        await execution.attach(self).terminate(cause)
+        """Ask for an execution to be aborted; see `FlyteWorkflowExecution.terminate`.
+
+        Raises:
+            FlyteTypeException: it is no execution of the async package; and what else its `terminate` raises.
+        """
+        await _ours(execution).attach(self).terminate(cause)
+
+
+def _ours(execution: FlyteWorkflowExecution) -> FlyteWorkflowExecution:
+    from ..executions import FlyteWorkflowExecution
+
+    return check_execution(execution, FlyteWorkflowExecution, EXECUTION)

@@ -19,10 +19,10 @@ from ..executions import FlyteWorkflowExecution
 from ..idl import admin
 from ..watcher import Name
 from .completions import Completions, Outcome
-from .creation import execution_of
 from .items import Inputs, Item, Names, items_of
 from .launcher import Launcher
 from .lookup import Lookup
+from .names import generate_name
 
 if TYPE_CHECKING:
     from .launch import Launching
@@ -263,13 +263,14 @@ class Runs:
         group.start_soon(self._launch, item, taken, driver)
 
     async def _launch(self, item: Item, taken: admin.Execution | None, driver: _Driver) -> None:
+        name = driver.name(item)
         try:
-            await driver.launch(item, taken)
+            await driver.launch(item, name, taken)
         except asyncio.CancelledError:
-            driver.queue.put(Outcome(item.index, item.name or "", error=_in_doubt(item)))
+            driver.queue.put(Outcome(item.index, name.name, error=_in_doubt(item, name)))
             raise
         except Exception as error:  # noqa: BLE001 # values of callers run code of callers; the others go on
-            driver.queue.put(Outcome(item.index, item.name or "", error=_ours(error, item)))
+            driver.queue.put(Outcome(item.index, item.name or "", error=_ours(error, item, name)))
         finally:
             self._launching.release()
 
@@ -285,7 +286,7 @@ class Runs:
                         "execution %s could not be terminated: %s",
                         execution.id.name,
                         error,
-                        extra=execution_of(Name.of(execution.id)),
+                        extra=Name.of(execution.id).extra(),
                     )
 
         async with anyio.create_task_group() as group:
@@ -317,10 +318,15 @@ class _Driver:
             raise item.error
         return None if item.name is None else await self._lookup.find(item.name)
 
-    async def launch(self, item: Item, taken: admin.Execution | None) -> None:
+    def name(self, item: Item) -> Name:
+        """What the execution of an item is called, or will be."""
+        name = generate_name(self._prefix) if item.name is None else item.name
+        return Name(self._launcher.project, self._launcher.domain, name)
+
+    async def launch(self, item: Item, name: Name, taken: admin.Execution | None) -> None:
         """Launch an item, or take the execution that there is, and wait for it."""
         if item.name is None:
-            execution = await self._launcher.launch(item.inputs, self._prefix)
+            execution = await self._launcher.launch(item.inputs, name.name)
         elif taken is not None:
             execution = await self._launcher.adopt(item.inputs, item.name, taken)
         else:
@@ -333,18 +339,20 @@ def _not_launched(item: Item) -> Outcome:
     return Outcome(item.index, item.name or "", error=error)
 
 
-def _in_doubt(item: Item) -> FlyteDeadlineExceeded:
+def _in_doubt(item: Item, name: Name) -> FlyteDeadlineExceeded:
     return FlyteDeadlineExceeded(
-        f"whether input {item.index} was launched is not known: it took too long after launching was stopped",
-        identifier=item.name,
+        f"whether input {item.index} was launched, as {name}, is not known: it took too long after launching was "
+        "stopped",
+        identifier=str(name),
+        retryable=False,
     )
 
 
-def _ours(error: Exception, item: Item) -> FlyteError:
+def _ours(error: Exception, item: Item, name: Name) -> FlyteError:
     """The error as one of the package's."""
     if isinstance(error, FlyteError):
         return error
-    logger.error("input %d could not be launched", item.index, exc_info=error)
-    ours = FlyteSystemException(f"input {item.index} could not be launched: {error!r}", identifier=item.name)
+    logger.error("input %d could not be launched", item.index, exc_info=error, extra=name.extra())
+    ours = FlyteSystemException(f"input {item.index} could not be launched: {error!r}", identifier=str(name))
     ours.__cause__ = error
     return ours

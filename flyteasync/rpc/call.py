@@ -125,19 +125,19 @@ class RpcCaller:
             attempt, failed, what=method.name, until=until, policy=self.options.retry, budget=self.budget
         )
 
-    async def _attempt(self, path: str, data: bytes, request: object, until: Deadline, attempts: int) -> bytes:
+    async def _attempt(self, path: str, data: bytes, request: object, until: Deadline, number: int) -> bytes:
         """Send once; a rejected token is renewed and the attempt made again, once."""
         tokens = None if self.options.token is not None else self._tokens
         if tokens is None:
-            return await self._send(path, data, request, until, attempts, self.options.token)
+            return await self._send(path, data, request, until, number, self.options.token)
         token = await self._ask(tokens.token, until, path, request)
         try:
-            return await self._send(path, data, request, until, attempts, token)
+            return await self._send(path, data, request, until, number, token)
         except FlyteAuthenticationException:
             if not await self._ask(partial(tokens.refresh, token), until, path, request):
                 raise
             token = await self._ask(tokens.token, until, path, request)
-            return await self._send(path, data, request, until, attempts, token)
+            return await self._send(path, data, request, until, number, token)
 
     async def _ask(self, ask: Callable[[], Awaitable[T]], until: Deadline, path: str, request: object) -> T:
         """Ask the source of tokens, but for no longer than the call may take."""
@@ -147,7 +147,7 @@ class RpcCaller:
             raise
         except Exception as error:
             if isinstance(error, TimeoutError) and until.remaining() <= 0:
-                late = TransportError(Status.DEADLINE_EXCEEDED, "there was no token to send in time")
+                late = TransportError(Status.DEADLINE_EXCEEDED, "there was no token to send in time", unprocessed=True)
                 raise error_of(late, path, self._transport.endpoint, request) from None
             raise tokenless(error, path, self._transport.endpoint, request) from error
 
@@ -160,7 +160,7 @@ class RpcCaller:
         return self._metadata
 
     async def _send(
-        self, path: str, data: bytes, request: object, until: Deadline, attempts: int, token: str | None
+        self, path: str, data: bytes, request: object, until: Deadline, number: int, token: str | None
     ) -> bytes:
         """Send once, in a place of the connection's bound on calls in flight."""
         options, name = self.options, path.rpartition("/")[2]
@@ -174,17 +174,19 @@ class RpcCaller:
                 self.stats.in_flight += 1
                 try:
                     reply = await self._transport.unary(path, data, timeout=timeout, metadata=metadata)
+                except TransportError as failure:
+                    self.stats.failures[name, failure.status.name] += 1
+                    raise
                 finally:
                     self.stats.in_flight -= 1
                 self.stats.successes[name] += 1
                 return reply
         except TransportError as failure:
-            self.stats.failures[name, failure.status.name] += 1
             error = error_of(failure, path, self._transport.endpoint, request)
             if not failure.closed and may_repeat(
                 kind_of(path),
                 failure.status,
-                attempts,
+                number,
                 options.retry.max_attempts,
                 unprocessed=failure.unprocessed,
             ):

@@ -4,51 +4,104 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections import Counter
+from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 
 from ..deadline import Deadline, within
 from ..errors import FlyteInvalidInputException, Status
 from ..transport import TransportError
 
+RESERVED = 8
+"""Places that are kept for the watcher, but no more than a quarter of all."""
+
 
 class CallLimiter:
     """At most so many RPCs in flight; some places are kept for the watcher, so that its polls pass the queue."""
 
-    def __init__(self, total: int = 200, reserved: int = 8) -> None:
-        if total <= reserved:
-            raise FlyteInvalidInputException(f"max_concurrent_rpcs must be more than {reserved}, got {total}")
-        self._ordinary = asyncio.Semaphore(total - reserved)
-        self._urgent = asyncio.Semaphore(reserved)
+    def __init__(self, total: int = 200, reserved: int | None = None) -> None:
+        """Make one.
+
+        Args:
+            total: places in all, 1 or more.
+            reserved: those for urgent calls; 8, or a quarter of all if that is less, if not given.
+
+        Raises:
+            FlyteInvalidInputException: another total.
+        """
+        if isinstance(total, bool) or not isinstance(total, int) or total < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise FlyteInvalidInputException(
+                f"max_concurrent_rpcs must be a whole number, 1 or more, got {total!r} ({type(total).__name__})"
+            )
+        self._reserved = min(RESERVED, total // 4) if reserved is None else reserved
+        self._ordinary = total - self._reserved
+        # Whoever waits here, waits for a place of any kind that it may take: none of those is free meanwhile.
+        self._queue: OrderedDict[asyncio.Future[bool], None] = OrderedDict()
+        self._urgent: OrderedDict[asyncio.Future[bool], None] = OrderedDict()
 
     def place(self, deadline: Deadline, *, urgent: bool = False) -> _Place:
-        """A place to hold while an `async with` block runs; if all urgent ones are taken, an urgent call takes any.
+        """A place to hold while an `async with` block runs; an urgent call takes any, and before all others.
 
-        Entering raises a DEADLINE_EXCEEDED TransportError if no place was free before the deadline.
+        Entering raises a DEADLINE_EXCEEDED TransportError, `unprocessed`, if no place was free before the deadline.
         """
-        return _Place(self._urgent if urgent and not self._urgent.locked() else self._ordinary, deadline)
+        return _Place(self, deadline, urgent)
+
+    def take(self, *, urgent: bool) -> bool | None:
+        """Take a place that is free: True is a reserved one, False an ordinary one, None that there is none."""
+        if urgent and self._reserved:
+            self._reserved -= 1
+            return True
+        if self._ordinary:
+            self._ordinary -= 1
+            return False
+        return None
+
+    def free(self, place: bool) -> None:
+        """Give a place back, or rather to the first one in the queue who may have it."""
+        for queue in (self._urgent,) if place else (self._urgent, self._queue):
+            while queue:
+                waiter, _ = queue.popitem(last=False)
+                if not waiter.done():
+                    waiter.set_result(place)
+                    return
+        if place:
+            self._reserved += 1
+        else:
+            self._ordinary += 1
+
+    async def wait(self, deadline: Deadline, *, urgent: bool) -> bool:
+        """A place, as soon as there is one; see `place`."""
+        queue = self._urgent if urgent else self._queue
+        waiter: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        queue[waiter] = None
+        try:
+            return await within(deadline, waiter)
+        except BaseException as error:
+            queue.pop(waiter, None)
+            if waiter.done() and not waiter.cancelled():
+                self.free(waiter.result())  # it came too late
+            if isinstance(error, TimeoutError):
+                text = "all places for calls in flight stayed taken"
+                raise TransportError(Status.DEADLINE_EXCEEDED, text, unprocessed=True) from None
+            raise
 
 
 class _Place:
     """A hand-written context manager: this is on the way of every call, and a generator costs four times as much."""
 
-    __slots__ = ("_deadline", "_semaphore")
+    __slots__ = ("_deadline", "_limiter", "_place", "_urgent")
 
-    def __init__(self, semaphore: asyncio.Semaphore, deadline: Deadline) -> None:
-        self._semaphore = semaphore
+    def __init__(self, limiter: CallLimiter, deadline: Deadline, urgent: bool) -> None:
+        self._limiter = limiter
         self._deadline = deadline
+        self._urgent = urgent
+        self._place = False
 
     async def __aenter__(self) -> None:
-        if not self._semaphore.locked():
-            await self._semaphore.acquire()
-            return
-        try:
-            await within(self._deadline, self._semaphore.acquire())
-        except TimeoutError:
-            raise TransportError(Status.DEADLINE_EXCEEDED, "all places for calls in flight stayed taken") from None
+        place = self._limiter.take(urgent=self._urgent)
+        self._place = await self._limiter.wait(self._deadline, urgent=self._urgent) if place is None else place
 
     async def __aexit__(self, *_: object) -> None:
-        self._semaphore.release()
+        self._limiter.free(self._place)
 
 
 class RetryBudget:

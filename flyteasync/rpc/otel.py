@@ -22,7 +22,8 @@ class OpenTelemetry:
     `rpc.service`, `rpc.method`, `rpc.grpc.status_code`, `server.address`, `server.port`), the name of what it is about
     as `flyte.target`, and an event `retry` for each further attempt. The trace goes on in the server, if that reads the
     metadata that the global propagator writes. A wait's span is named `flyteasync wait`, with `flyte.execution`. The
-    poller's RPCs belong to no wait, and have spans without a parent. Tokens, metadata and values are in no span.
+    poller's RPCs belong to no wait, and have spans without a parent. A span of what failed has the status ERROR, and
+    the class of the error as `error.type`; texts of errors are in no span, and neither are tokens, metadata and values.
     """
 
     def __init__(self, tracer_provider: trace.TracerProvider | None = None) -> None:
@@ -46,7 +47,7 @@ class OpenTelemetry:
         """What carries the trace to the server."""
         carrier: dict[str, str] = {}
         propagate.inject(carrier)
-        return tuple(carrier.items())
+        return tuple((name.lower(), value) for name, value in carrier.items())
 
     def retried(self, number: int, error: FlyteError) -> None:
         """Note in the call's span that it is attempted again."""
@@ -61,11 +62,16 @@ class OpenTelemetry:
     def _span(
         self, name: str, attributes: dict[str, str | int], kind: trace.SpanKind, *, status: bool
     ) -> Generator[None]:
-        with self._tracer.start_as_current_span(name, kind=kind, attributes=attributes) as span:
+        # The texts and causes of errors hold the words of servers and of sources of tokens, which may be secret.
+        with self._tracer.start_as_current_span(
+            name, kind=kind, attributes=attributes, record_exception=False, set_status_on_exception=False
+        ) as span:
             try:
                 yield
-            except FlyteError as error:
-                if status and error.status is not None:
+            except Exception as error:
+                span.set_status(trace.StatusCode.ERROR)
+                span.set_attribute("error.type", type(error).__name__)
+                if status and isinstance(error, FlyteError) and error.status is not None:
                     span.set_attribute("rpc.grpc.status_code", int(error.status))
                 raise
             if status:

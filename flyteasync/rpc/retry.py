@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import enum
 import logging
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ..deadline import Deadline
 from ..errors import FlyteError, Status
@@ -25,6 +25,9 @@ MIN_RETRY_AFTER = 1.0
 
 SERVER_FAULT_ATTEMPTS = 5
 """UNKNOWN and INTERNAL may be a passing database conflict or a lasting defect: they are tried this often, not more."""
+
+LAST_ATTEMPT = 1.0
+"""Seconds that a pause leaves for a last attempt, if it would otherwise last beyond the deadline."""
 
 
 class Kind(enum.Enum):
@@ -48,17 +51,15 @@ def kind_of(path: str) -> Kind:
     return Kind.ONCE if path in _ONCE else Kind.REPEATABLE
 
 
-def may_repeat(
-    kind: Kind, status: Status, attempts: int, max_attempts: int | None, *, unprocessed: bool = False
-) -> bool:
-    """Whether a call that failed with `status` at its `attempts`-th attempt should be attempted again.
+def may_repeat(kind: Kind, status: Status, number: int, max_attempts: int | None, *, unprocessed: bool = False) -> bool:
+    """Whether a call that failed with `status` at its attempt of that number should be attempted again.
 
     One that the server certainly did not look at is repeated whatever it does.
     """
-    if (kind is Kind.ONCE and not unprocessed) or (max_attempts is not None and attempts >= max_attempts):
+    if (kind is Kind.ONCE and not unprocessed) or (max_attempts is not None and number >= max_attempts):
         return False
     if status in _IN_THE_SERVER:
-        return attempts < SERVER_FAULT_ATTEMPTS
+        return number < SERVER_FAULT_ATTEMPTS
     return status in _ON_THE_WAY
 
 
@@ -78,6 +79,7 @@ async def repeat(
     until: Deadline,
     policy: RetryPolicy,
     budget: RetryBudget,
+    extra: Mapping[str, object] | None = None,
 ) -> T:
     """Go on after a first failed attempt, with jittered pauses, until success, a final failure or the deadline.
 
@@ -85,9 +87,10 @@ async def repeat(
         attempt: called with the number of the attempt, 2 and up; raises Again to be called once more.
         failed: how the first attempt ended.
         what: names the operation in the log.
-        until: no pause reaches beyond it.
+        until: no pause reaches beyond it; one that would is cut short, and followed by the last attempt.
         policy: the pauses.
         budget: pays for every attempt.
+        extra: what records in the log carry beside their text.
 
     Raises:
         FlyteError: that of the last attempt which was not cut off, with a note of how many were made; or what attempt
@@ -95,46 +98,78 @@ async def repeat(
     """
     import tenacity  # a call that succeeds at once does not pay for it
 
-    made = 0
-
-    async def numbered() -> T:
-        nonlocal made, failed
-        made += 1
-        if made == 1:
-            raise failed  # tenacity begins with an attempt, and the first one is over
-        try:
-            return await attempt(made)
-        except Again as again:
-            # An attempt that the deadline cut off tells less than the one before it.
-            if again.error.status is not Status.DEADLINE_EXCEEDED or until.remaining() > 0:
-                failed = again
-            raise
-
-    def exhausted(state: tenacity.RetryCallState) -> bool:
-        now = asyncio.get_running_loop().time()
-        if until.remaining() <= state.upcoming_sleep:
-            return True
-        if budget.take(now):
-            return False
-        failed.error.retry_after = max(MIN_RETRY_AFTER, budget.wait(now))
-        failed.error.add_note("too many calls of this remote fail: the budget of retries is empty")
-        return True
+    repetition = _Repetition(attempt, failed, until, budget)
+    drawn = tenacity.wait_random_exponential(multiplier=policy.initial_backoff, max=policy.max_backoff)
 
     def log(state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
-        logger.debug("%s: attempt %d failed, again in %.2f s: %s", what, made, state.upcoming_sleep, error)
+        text = "%s: attempt %d failed, again in %.2f s: %s"
+        logger.debug(text, what, repetition.number, state.upcoming_sleep, error, extra=extra)
 
     retrying = tenacity.AsyncRetrying(
         # A predicate that is true of more would retry CancelledError (tenacity#529).
         retry=tenacity.retry_if_exception_type(Again),
-        wait=tenacity.wait_random_exponential(multiplier=policy.initial_backoff, max=policy.max_backoff),
-        stop=exhausted,
+        wait=lambda state: repetition.pause(drawn(state)),
+        stop=lambda state: repetition.is_over(state.upcoming_sleep),
         sleep=asyncio.sleep,
         before_sleep=log,
         reraise=True,
     )
     try:
-        return await retrying(numbered)
+        return await retrying(repetition.next)
     except Again:
-        failed.error.add_note(f"gave up after {made} attempts")
-        raise failed.error from None
+        error = repetition.failed.error
+        error.add_note(f"gave up after {repetition.number} attempts")
+        raise error from None
+
+
+class _Repetition(Generic[T]):
+    """What `repeat` decides.
+
+    Attributes:
+        number: of the attempt that was made last.
+        failed: how the last attempt ended that was not cut off.
+    """
+
+    def __init__(
+        self, attempt: Callable[[int], Awaitable[T]], failed: Again, until: Deadline, budget: RetryBudget
+    ) -> None:
+        self.number = 0
+        self.failed = failed
+        self._attempt = attempt
+        self._until = until
+        self._budget = budget
+        self._is_last = False
+
+    async def next(self) -> T:
+        """Make the next attempt."""
+        self.number += 1
+        if self.number == 1:
+            raise self.failed  # tenacity begins with an attempt, and the first one is over
+        try:
+            return await self._attempt(self.number)
+        except Again as again:
+            # An attempt that the deadline cut off tells less than the one before it.
+            if again.error.status is not Status.DEADLINE_EXCEEDED or self._until.remaining() > 0:
+                self.failed = again
+            raise
+
+    def pause(self, drawn: float) -> float:
+        """Seconds until the next attempt: what was drawn, or once what leaves time for a last attempt."""
+        left = self._until.remaining()
+        if self._is_last or drawn < left:
+            return drawn
+        self._is_last = True
+        return max(left / 2, left - LAST_ATTEMPT)
+
+    def is_over(self, pause: float) -> bool:
+        """Whether there is neither time nor budget for another attempt after the pause."""
+        if self._until.remaining() <= pause:
+            return True
+        now = asyncio.get_running_loop().time()
+        if self._budget.take(now):
+            return False
+        error = self.failed.error
+        error.retry_after = max(MIN_RETRY_AFTER, self._budget.wait(now))
+        error.add_note("too many calls of this remote fail: the budget of retries is empty")
+        return True

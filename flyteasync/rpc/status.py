@@ -43,6 +43,9 @@ _CLASSES: dict[Status, type[FlyteError]] = {
     Status.UNAUTHENTICATED: FlyteAuthenticationException,
 }
 
+_UNPROCESSED = "_unprocessed"
+"""Set in an error whose call had no effect; for the package itself: a caller goes by `retryable`."""
+
 
 @dataclass(eq=False, repr=False)
 class RpcStatus(codec.Message):
@@ -74,7 +77,7 @@ def identify(request: object) -> str | None:
     for field in ("id", "workflow_execution_id", "node_execution_id"):
         target = getattr(request, field, None)
         if target is not None:
-            return target if isinstance(target, str) else "/".join(_parts(target)) or None
+            return (target if isinstance(target, str) else "/".join(_parts(target))) or None
     return "/".join(_parts(request)) or None
 
 
@@ -85,13 +88,30 @@ def _parts(target: object) -> list[str]:
         if outer is not None:
             inner = getattr(target, "node_id", None) or getattr(target, "retry_attempt", None)
             return [*_parts(outer), *([] if inner is None else [str(inner)])]
-    parts = (getattr(target, part, "") for part in ("project", "domain", "name", "version"))
+    parts = (_word(getattr(target, part, "")) for part in ("project", "domain", "name", "version"))
     return [part for part in parts if part]
+
+
+def _word(part: object) -> str:
+    """A part of an identifier; of a message in its place, such as a project to register, the message's own id."""
+    word = part if isinstance(part, str) else getattr(part, "id", "")
+    return word if isinstance(word, str) else ""
 
 
 def error_of(failure: TransportError, path: str, endpoint: str, request: object) -> FlyteError:
     """The exception that a caller sees for a failed attempt."""
-    method = path.rpartition(".")[2]
+    error = _error_of(failure, path.rpartition(".")[2], endpoint, request)
+    if failure.unprocessed:
+        vars(error)[_UNPROCESSED] = True
+    return error
+
+
+def never_processed(error: FlyteError) -> bool:
+    """Whether a call failed with this error before the server looked at its request, so that it had no effect."""
+    return _UNPROCESSED in vars(error)
+
+
+def _error_of(failure: TransportError, method: str, endpoint: str, request: object) -> FlyteError:
     if failure.closed:
         return FlyteRemoteClosed(f"the remote was closed while {method} was under way", method=method)
     target = identify(request)

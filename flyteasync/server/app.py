@@ -32,7 +32,7 @@ from .stats import Stats
 from .store import MemoryStore, Store
 from .web import Web
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("flyteasync.server")
 
 _NOT_REGISTERED: Final = ("AuthMetadataService", "IdentityService")
 """Services that flyteadmin does not have unless it runs with authentication."""

@@ -45,7 +45,7 @@ from .relay import Outage, Relay
 from .stats import Stats
 from .store import Store
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("flyteasync.server")
 
 SERVICE = "/flyteasync.server.Control/"
 SET_FAULTS = SERVICE + "SetFaults"

@@ -13,7 +13,7 @@ from .config import ServerConfig
 from .hosting import Addresses, Host, pending
 from .references import HandlersReference, load_handlers
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("flyteasync.server")
 
 
 class ThreadHost(Host):

@@ -35,10 +35,18 @@ class Portal:
         self._thread = threading.Thread(target=self._serve, name="flyteasync", daemon=True)
         self._thread.start()
 
-    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+    def run(
+        self,
+        coroutine: Coroutine[Any, Any, T],
+        meanwhile: Callable[[concurrent.futures.Future[T]], None] | None = None,
+    ) -> T:
         """Run a coroutine in the loop thread and wait for its result.
 
         KeyboardInterrupt, or whatever else ends the waiting, cancels the coroutine.
+
+        Args:
+            coroutine: what to run.
+            meanwhile: what this thread does until the result is there; told the future that has it then.
 
         Raises:
             FlyteUsageError: called in the loop thread itself, which would wait for itself.
@@ -53,6 +61,8 @@ class Portal:
             if not self._post(call.start):
                 coroutine.close()
                 raise FlyteUsageError("a blocking call of flyteasync.sync was made after its event loop had ended")
+            if meanwhile is not None:
+                meanwhile(call.done)
             return call.done.result()
         except BaseException:
             if not call.done.done() and self._post(call.cancel):

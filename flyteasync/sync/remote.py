@@ -2,44 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 import weakref
-from collections.abc import Iterable
+from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
+
+from typing_extensions import Unpack
 
 from ..config import Config
 from ..deadline import Duration
-from ..errors import FlyteError, FlyteTypeException
-from ..executions import FlyteWorkflowExecution as AioExecution
 from ..remote import FlyteRemote as AioRemote
 from ..remote.connection import Connector
-from ..rpc import CallStats
-from .blocking import blocking, delegating
-from .executions import FlyteWorkflowExecution, facade_of, looked_at
-from .many import Runs
+from ..remote.remote import Readiness, RemoteOptions
+from ..rpc import UNSET, CallStats, RetryPolicy, Unset
+from .launch import Launching
 from .portal import portal
-
-logger = logging.getLogger("flyteasync.sync")
-
-
-async def fetch_execution(
-    self: AioRemote, project: str | None = None, domain: str | None = None, name: str | None = None
-) -> AioExecution:
-    """Read an execution as flytekit does, with its values and its workflow.
-
-    Costs one GetExecution, one GetExecutionData, and one GetWorkflow unless the workflow is remembered.
-
-    Raises:
-        FlyteEntityNotExistException: there is no such execution.
-        FlyteInvalidInputException: no name, project or domain.
-    """
-    execution = await self.execution(name, project=project, domain=domain).sync()
-    try:
-        await execution.fetch_workflow()
-    except FlyteError as error:
-        logger.warning("the workflow of %s could not be fetched: %s", execution.short_string(), error)
-    return execution
 
 
 class _Lifetime:
@@ -52,20 +29,26 @@ class _HeldRemote(AioRemote):
     Legacy callers make a remote a request and never close it, and some keep an execution longer than its remote.
     """
 
-    def __init__(self, config: Config, default_project: str | None, default_domain: str | None, **options: Any) -> None:
+    def __init__(
+        self,
+        config: Config,
+        default_project: str | None,
+        default_domain: str | None,
+        **options: Unpack[RemoteOptions],
+    ) -> None:
         super().__init__(config, default_project, default_domain, **options)
         self._lifetime = _Lifetime()  # views share it
         # The loop thread itself ends at exit.
         weakref.finalize(self._lifetime, _release, self._connector).atexit = False
 
 
-class FlyteRemote:
+class FlyteRemote(Launching):
     """A Flyte backend; every verb blocks until it is done.
 
     The verbs, their parameters and what they raise are those of `flyteasync.FlyteRemote`, which does the work in an
     event loop thread of its own. Differences, all as in flytekit: `execute` shows how far the execution is at once, and
     adopts one that has the name already; `fetch_execution` loads values and workflow; `wait` ends with a sync of the
-    nodes.
+    nodes. Any thread may use it. Ctrl-C ends a call, and leaves the remote usable.
     """
 
     def __init__(
@@ -73,24 +56,22 @@ class FlyteRemote:
         config: Config,
         default_project: str | None = None,
         default_domain: str | None = None,
-        **options: Any,
+        **options: Unpack[RemoteOptions],
     ) -> None:
-        """Describe the backend; no I/O, no thread. Options are those of `flyteasync.FlyteRemote`."""
+        """Describe the backend; no I/O, no thread.
+
+        Args:
+            config: where the backend is, and how to talk to it.
+            default_project: the project of calls that name none.
+            default_domain: the domain of calls that name none.
+            options: those of `flyteasync.FlyteRemote`: `transport`, `options`, `max_concurrent_rpcs`, `tokens`,
+                `storage`, `allow_pickle`, `instrumentation`.
+
+        Raises:
+            FlyteTypeException: a config that is none, or options that are no CallOptions.
+            FlyteInvalidInputException: an endpoint or option that cannot be.
+        """
         self._aio: AioRemote = _HeldRemote(config, default_project, default_domain, **options)
-
-    fetch_task = blocking(AioRemote.fetch_task)
-    fetch_workflow = blocking(AioRemote.fetch_workflow)
-    fetch_launch_plan = blocking(AioRemote.fetch_launch_plan)
-    fetch_execution = blocking(fetch_execution, facade_of)
-    execute = blocking(AioRemote.execute, facade_of, then=looked_at, defaults={"on_conflict": "adopt"})
-    execute_many = delegating(AioRemote.execute_many, Runs)
-    ping = blocking(AioRemote.ping)
-    aclose = blocking(AioRemote.aclose)
-
-    @property
-    def aio(self) -> AioRemote:
-        """The async remote that does the work; it belongs to the facade's own event loop."""
-        return self._aio
 
     @property
     def config(self) -> Config:
@@ -121,53 +102,59 @@ class FlyteRemote:
         """Numbers about this remote and its views, by flat names; see `flyteasync.FlyteRemote.metrics`."""
         return self._aio.metrics()
 
-    def wait_all(
+    def ping(self) -> Readiness:
+        """Ask the backend for its version: one GetVersion, not repeated on failure.
+
+        Raises:
+            FlyteError: the backend is not ready; `http_status` says how to pass that on.
+        """
+        return portal().run(self._aio.ping())
+
+    def with_options(
         self,
-        executions: Iterable[FlyteWorkflowExecution],
-        timeout: Duration | None = None,
-        poll_interval: Duration | None = None,
-    ) -> list[FlyteWorkflowExecution]:
-        """Wait until all executions are finished; see `flyteasync.FlyteRemote.wait_all`."""
-        everything = _executions(executions)
-        portal().run(self._aio.wait_all([each.aio for each in everything], timeout, poll_interval))
-        return everything
+        *,
+        timeout: Duration | Unset | None = UNSET,
+        attempt_timeout: Duration | None = None,
+        retry: RetryPolicy | None = None,
+        metadata: Mapping[str, str | bytes] | None = None,
+        token: str | Unset | None = UNSET,
+    ) -> Self:
+        """A view of this remote whose calls have other options; it shares connection and poller, and costs nothing.
 
-    def execution(
-        self, name: str | None, *, project: str | None = None, domain: str | None = None
-    ) -> FlyteWorkflowExecution:
-        """A handle of an execution by its name, without any RPC; see `flyteasync.FlyteRemote.execution`."""
-        return facade_of(self._aio.execution(name, project=project, domain=domain))
+        What is not given stays as it is.
 
-    def sync(self, execution: FlyteWorkflowExecution, *, sync_nodes: bool = False) -> FlyteWorkflowExecution:
-        """Renew an execution; see `flyteasync.FlyteWorkflowExecution.sync`."""
-        execution.aio.attach(self._aio)
-        return execution.sync(sync_nodes=sync_nodes)
+        Args:
+            timeout: seconds or a timedelta for each call with its retries; None is no limit.
+            attempt_timeout: seconds or a timedelta for each attempt; more than zero.
+            retry: how to repeat; `RetryPolicy(max_attempts=1)` switches it off.
+            metadata: sent with every call, in addition to what this remote sends: request ids, tenants. Values are
+                ASCII text, or bytes under a name that ends in `-bin`.
+            token: a bearer token to send, for example that of the user on whose behalf a service acts; None sends those
+                of the remote's own source again.
 
-    def wait(
-        self,
-        execution: FlyteWorkflowExecution,
-        timeout: Duration | None = None,
-        poll_interval: Duration | None = None,
-        sync_nodes: bool = True,
-    ) -> FlyteWorkflowExecution:
-        """Wait for an execution; see `flyteasync.FlyteWorkflowExecution.wait`."""
-        execution.aio.attach(self._aio)
-        return execution.wait(timeout, poll_interval, sync_nodes)
-
-    def terminate(self, execution: FlyteWorkflowExecution, cause: str) -> None:
-        """Ask for an execution to be aborted; see `flyteasync.FlyteWorkflowExecution.terminate`."""
-        execution.aio.attach(self._aio)
-        execution.terminate(cause)
-
-    def with_options(self, **options: Any) -> Self:
-        """A view of this remote whose calls have other options; see `flyteasync.FlyteRemote.with_options`."""
+        Raises:
+            FlyteInvalidInputException: a duration that makes no sense, metadata or a token that cannot be sent.
+            FlyteTypeException: a retry that is no RetryPolicy.
+        """
         view = object.__new__(type(self))
         vars(view).update(vars(self))
-        view._aio = self._aio.with_options(**options)
+        view._aio = self._aio.with_options(
+            timeout=timeout, attempt_timeout=attempt_timeout, retry=retry, metadata=metadata, token=token
+        )
         return view
 
+    def aclose(self, grace: Duration = 1.0) -> None:
+        """The same as `close`, under the name that async code knows."""
+        portal().run(self._aio.aclose(grace))
+
     def close(self, grace: Duration = 1.0) -> None:
-        """Close the connection of this remote and all its views; see `flyteasync.FlyteRemote.aclose`."""
+        """Close the connection of this remote and all its views; closing twice is no error.
+
+        What still waits, in whatever thread, fails with FlyteRemoteClosed.
+
+        Args:
+            grace: seconds or a timedelta that calls under way have to end.
+        """
         self.aclose(grace)
 
     def __enter__(self) -> Self:
@@ -180,14 +167,6 @@ class FlyteRemote:
 
     def __repr__(self) -> str:
         return repr(self._aio)
-
-
-def _executions(executions: Iterable[FlyteWorkflowExecution]) -> list[FlyteWorkflowExecution]:
-    everything = list(executions)
-    for execution in everything:
-        if not isinstance(execution, FlyteWorkflowExecution):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise FlyteTypeException(f"executions of flyteasync.sync are needed, got {type(execution).__name__}")
-    return everything
 
 
 def _release(connector: Connector) -> None:

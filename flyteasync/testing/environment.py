@@ -6,18 +6,23 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import anyio
+from typing_extensions import Unpack
 
 from ..config import Config, parse_endpoint
 from ..errors import FlyteEntityAlreadyExistsException, FlyteInvalidInputException, FlyteUsageError
 from ..remote import FlyteRemote
+from ..remote.remote import RemoteOptions
 from ..server import Fault, RelayConfig, ServerConfig
 from ..server.control_client import ControlClient
 from ..server.controls import Controls
 from ..server.host import HandlersReference, Host, serve_in_process, serve_in_thread
 from .registration import Place, registration
+
+if TYPE_CHECKING:
+    from ..sync import FlyteRemote as SyncRemote
 
 CLOSING_LIMIT = 10.0
 """Seconds at which leaving an `async with` block no longer waits for the backend to end."""
@@ -54,10 +59,13 @@ class Environment(Controls):
     cluster it raises FlyteUsageError.
     """
 
-    def __init__(self, config: Config, host: Host | None = None, defaults: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, config: Config, host: Host | None = None, project: str | None = None, domain: str | None = None
+    ) -> None:
         self._config = config
         self._host = host
-        self._defaults: dict[str, Any] = defaults or {}
+        self._project = project
+        self._domain = domain
         self._direct = "" if host is None else host.direct
         self._remotes: list[FlyteRemote] = []
 
@@ -94,9 +102,8 @@ class Environment(Controls):
     @classmethod
     def of(cls, host: Host, server: ServerConfig) -> Self:
         """The environment of a server that a host has started with these settings, and whom `aclose` stops."""
-        scope = zip(("default_project", "default_domain"), (server.projects, server.domains), strict=True)
-        defaults = {name: choices[0] for name, choices in scope if choices}
-        return cls(Config.for_endpoint(host.endpoint, insecure=True), host, defaults)
+        project, domain = (next(iter(choices), None) for choices in (server.projects, server.domains))
+        return cls(Config.for_endpoint(host.endpoint, insecure=True), host, project, domain)
 
     @classmethod
     def connect(cls, backend: Config | str) -> Self:
@@ -122,17 +129,48 @@ class Environment(Controls):
         """Where the backend listens."""
         return self._config.platform.endpoint
 
-    def remote(self, **options: Any) -> FlyteRemote:
+    @property
+    def project(self) -> str | None:
+        """The first project of a server that was started here; None of another one."""
+        return self._project
+
+    @property
+    def domain(self) -> str | None:
+        """The first domain of a server that was started here; None of another one."""
+        return self._domain
+
+    def remote(
+        self,
+        default_project: str | None = None,
+        default_domain: str | None = None,
+        **options: Unpack[RemoteOptions],
+    ) -> FlyteRemote:
         """A remote for the backend, which is closed together with the environment.
 
         Args:
-            options: those of `FlyteRemote`. Of a server that was started here, the first project and domain are the
-                defaults.
+            default_project: `project` if not given.
+            default_domain: `domain` if not given.
+            options: those of `FlyteRemote`.
         """
-        remote = FlyteRemote(self._config, **(self._defaults | options))
+        remote = FlyteRemote(self._config, default_project or self._project, default_domain or self._domain, **options)
         # An environment may live as long as a whole suite.
         self._remotes = [*(each for each in self._remotes if each.health), remote]
         return remote
+
+    def sync_remote(
+        self,
+        default_project: str | None = None,
+        default_domain: str | None = None,
+        **options: Unpack[RemoteOptions],
+    ) -> SyncRemote:
+        """A remote for the backend whose verbs block, a `flyteasync.sync.FlyteRemote`; for code without an event loop.
+
+        It closes its connection when nothing refers to it any more, and can be closed, or used as a context manager.
+        Arguments are those of `remote`.
+        """
+        from ..sync import FlyteRemote as SyncRemote  # most tests are async
+
+        return SyncRemote(self._config, default_project or self._project, default_domain or self._domain, **options)
 
     async def register(
         self,
@@ -163,8 +201,8 @@ class Environment(Controls):
             FlyteInvalidInputException: something else has that name and version.
             FlyteUsageError: no project or domain, of a server that was not started here.
         """
-        project = project or self._defaults.get("default_project")
-        domain = domain or self._defaults.get("default_domain")
+        project = project or self._project
+        domain = domain or self._domain
         if not project or not domain:
             raise FlyteUsageError(f"name the project and the domain to register {name} in")
         requests = registration(Place(project, domain, name, version), inputs or {}, outputs or {}, retries)

@@ -124,7 +124,7 @@ class GrpcAioTransport:
 
     def _check_use(self) -> None:
         if self._closed:
-            raise TransportError(Status.CANCELLED, "the transport is closed", closed=True)
+            raise TransportError(Status.CANCELLED, "the transport is closed", closed=True, unprocessed=True)
         self._check_process()
         loop = asyncio.get_running_loop()
         if self._loop is None:

@@ -20,7 +20,7 @@ from .link import Attempt, Link, RequestHeaders
 from .replies import timeout_header
 from .tls import client_context, split, warn_of_blind_trust
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("flyteasync.transport")
 
 CONNECT_LIMIT = 20.0
 """Seconds after which connecting is given up; gRPC's own."""
@@ -113,7 +113,7 @@ class GrpclibTransport:
     def _enter(self) -> asyncio.AbstractEventLoop:
         """The running loop, if this transport may be used in it."""
         if self._closed:
-            raise TransportError(Status.CANCELLED, "the transport is closed", closed=True)
+            raise TransportError(Status.CANCELLED, "the transport is closed", closed=True, unprocessed=True)
         loop = asyncio.get_running_loop()
         if self._pid != os.getpid():
             # The parent's connections and their loop are not touched: closing them here would disturb the parent.

@@ -14,7 +14,7 @@ from typing import Any
 from ..errors import FlyteInvalidInputException, Status
 from .base import TransportError, TransportOptions
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("flyteasync.transport")
 
 ROOTS_VARIABLES = ("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", "SSL_CERT_FILE")
 """Environment variables that name a file of certificates to trust; the first that is set counts, for all transports."""

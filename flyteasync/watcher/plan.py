@@ -68,6 +68,10 @@ class Name(NamedTuple):
         """The same as a message."""
         return core.WorkflowExecutionIdentifier(project=self.project, domain=self.domain, name=self.name)
 
+    def extra(self) -> dict[str, str]:
+        """What a log record about the execution carries beside its text."""
+        return {"execution": str(self)}
+
     @classmethod
     def of(cls, identifier: core.WorkflowExecutionIdentifier | None) -> Name:
         """The name that a message holds."""

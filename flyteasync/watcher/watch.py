@@ -243,7 +243,7 @@ class Watch:
         except FlyteError as error:
             if self._patience.failed(name, error, asyncio.get_running_loop().time()):
                 raise
-            logger.debug("the nodes of %s could not be listed: %s", name, error)
+            logger.debug("the nodes of %s could not be listed: %s", name, error, extra=name.extra())
             return False
         self._patience.forget((name,))
         return True

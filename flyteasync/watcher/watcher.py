@@ -371,7 +371,7 @@ class Watcher:
                 "execution %s has been ABORTING for more than %g s: it may never end, if its cluster is gone",
                 target.name,
                 ABORTING_LIMIT,
-                extra={"execution": str(target.name)},
+                extra=target.name.extra(),
             )
         for row in target.rows:
             if isinstance(row, Wait):

@@ -183,8 +183,8 @@ async def test_what_is_logged_is_as_asked_for() -> None:
         async with FlyteRemote(Config.for_endpoint(endpoint, insecure=True)) as remote:
             await remote.ping()
         _, _, errors = end(process, signal.SIGTERM)
-    assert "DEBUG flyteasync.server.app: GetVersion: OK" in errors
-    assert "DEBUG flyteasync.server.app: GetVersion is hit by a fault: unknown_field" in errors
+    assert "DEBUG flyteasync.server: GetVersion: OK" in errors
+    assert "DEBUG flyteasync.server: GetVersion is hit by a fault: unknown_field" in errors
 
 
 async def test_a_server_with_a_relay_can_be_cut_off() -> None:

@@ -60,7 +60,7 @@ async def _() -> None:
 
     for entity in await runnable():
         for call in (entity, entity.execute, in_context(entity)):
-            with pytest.raises(FlyteAssertion, match=r"cannot be run on this machine: launch it with `await remote"):
+            with pytest.raises(FlyteAssertion, match=r"cannot be run on this machine: launch it with `remote"):
                 call(a=1)
         entity.execute = lambda **inputs: inputs
         for call in (entity, entity.execute, in_context(entity)):

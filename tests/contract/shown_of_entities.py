@@ -321,7 +321,7 @@ async def _() -> None:
     launching = FlyteLaunchPlan.promote_from_model(plan_id("plan"), plan_spec(), flyte_workflow=known)
     assert launching.flyte_workflow is known
     assert launching.interface.short_string() == "(a: int, b: str) -> (o0: int)"
-    with pytest.raises(FlyteAssertion, match=r"cannot be told from its spec: `await remote.fetch_launch_plan"):
+    with pytest.raises(FlyteAssertion, match=r"cannot be told from its spec: `remote.fetch_launch_plan"):
         _ = FlyteLaunchPlan(plan_id("plan")).interface
 
 

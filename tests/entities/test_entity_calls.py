@@ -23,7 +23,7 @@ KINDS = ["task", "workflow", "launch plan"]
 @pytest.mark.parametrize(("entity", "kind"), list(zip(ENTITIES, KINDS, strict=True)), ids=KINDS)
 def test_entity_cannot_be_run_here(entity: Entity, kind: str) -> None:
     for call in (entity, entity.execute, lambda **inputs: entity.local_execute(None, **inputs)):
-        with pytest.raises(FlyteAssertion, match=rf"{kind} p/d/a.b.flow/v1 cannot be run.*await remote.execute"):
+        with pytest.raises(FlyteAssertion, match=rf"{kind} p/d/a.b.flow/v1 cannot be run.*`remote.execute"):
             call(a=1)
 
 

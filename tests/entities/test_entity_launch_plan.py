@@ -100,9 +100,7 @@ def test_interface_is_what_a_caller_may_give_and_gets(plan: FlyteLaunchPlan) -> 
 
 def test_interface_is_not_guessed_from_a_spec() -> None:
     made = FlyteLaunchPlan.promote_from_model(plan_id("plan"), plan_spec())
-    with pytest.raises(
-        FlyteAssertion, match=r"p/d/plan/v1 cannot be told from its spec: `await remote.fetch_launch_plan"
-    ):
+    with pytest.raises(FlyteAssertion, match=r"p/d/plan/v1 cannot be told from its spec: `remote.fetch_launch_plan"):
         _ = made.interface
     assert "<caption>" not in made._repr_html_()
 

@@ -21,7 +21,7 @@ async def test_the_examples_run(backend: Backend, capsys: pytest.CaptureFixture[
             pytest.importorskip("opentelemetry")
             traced += 1
         await run(block, names)
-    assert (len(BLOCKS), traced) == (8, 1)
+    assert (len(BLOCKS), traced) == (9, 1)
     shown = capsys.readouterr().out
     assert shown.startswith("hello you: 3 squares\n")
     assert sum(line.endswith(" True") for line in shown.splitlines()) == 10

@@ -18,6 +18,7 @@ import httpx2
 import pytest
 
 from flyteasync import FlyteFile
+from flyteasync.errors import Status
 from flyteasync.server import Fault
 from flyteasync.server.host import serve_in_process
 from flyteasync.testing import Environment
@@ -176,6 +177,25 @@ async def test_values_that_json_does_not_have_go_in_and_out() -> None:
     assert "s3://bucket/one.csv" in json.dumps(state["outputs"]["o1"])
     assert refused.status_code == 422
     assert {"when", "file"} <= set(re.findall(r"(\w+):", refused.json()["error"]["message"]))
+
+
+async def test_a_launch_that_fails_tells_the_name_under_which_it_may_be_repeated() -> None:
+    async with Backend() as backend:
+        with serving(backend.server.endpoint, "nothing") as (_, url):
+            async with httpx2.AsyncClient(base_url=url, timeout=30) as client:
+                backend.misbehave(
+                    Fault(method="CreateExecution", kind="lost_reply"),
+                    # The look before the launch is answered, and the one after it is not.
+                    Fault(method="GetExecution", status=Status.PERMISSION_DENIED, calls=range(2, 3)),
+                )
+                failed = await client.post("/executions", json={})
+                assert failed.status_code == 503
+                assert "retry-after" not in failed.headers
+                backend.misbehave()
+                name = failed.json()["name"]
+                answer = await client.post("/executions", params={"name": name}, json={})
+        assert (answer.status_code, answer.json()["name"]) == (202, name)
+        assert [item.id.name for item in await backend.executions() if item.id] == [name]
 
 
 async def test_registering_twice_is_no_error() -> None:

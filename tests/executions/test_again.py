@@ -15,13 +15,14 @@ from flyteasync.errors import (
     FlyteInvalidInputException,
     Status,
 )
-from flyteasync.executions.again import recover_request, relaunch_request, repeats, spec_of_repetition
+from flyteasync.executions.again import named, recover_request, relaunch_request, repeats, spec_of_repetition
 from flyteasync.idl import admin, core
 from flyteasync.rpc.retry import AMBIGUOUS
 from flyteasync.server import Fault
 from tests.server.build import execution_id
-from tests.support.backend import Backend
-from tests.support.loop import eventually
+from tests.support.backend import Backend, remote_of
+from tests.support.loop import clock, eventually
+from tests.support.wire import Call, Refusal, Wire
 
 Mode = admin.ExecutionMetadataExecutionMode
 VERBS = pytest.mark.parametrize("verb", ["relaunch", "recover"])
@@ -59,6 +60,41 @@ async def test_what_is_known_of_the_new_execution_is_what_the_server_has(backend
     for metadata in (known, told):
         assert metadata.mode == (Mode.RELAUNCH if verb == "relaunch" else Mode.RECOVERED)
         assert metadata.reference_execution == first.id
+
+
+@VERBS
+async def test_a_repetition_counts_as_launched_and_one_that_was_there_as_adopted(backend: Backend, verb: str) -> None:
+    first = await finish(backend, "nothing")
+    await getattr(first, verb)()
+    await getattr(first, verb)("again")
+    metrics = backend.remote.metrics()
+    assert (metrics["launched"], metrics["adopted"]) == (3, 0)
+    await getattr(first, verb)("again")
+    metrics = backend.remote.metrics()
+    assert (metrics["launched"], metrics["adopted"]) == (3, 1)
+
+
+async def test_one_time_limit_holds_for_the_look_and_the_repetition_together() -> None:
+    async def answer(call: Call) -> bytes:
+        if call.method == "GetExecution":
+            await clock().advance(40)
+            raise Refusal(Status.NOT_FOUND)
+        return b""
+
+    async with Wire(answer) as wire, remote_of(wire.endpoint) as remote:
+        view = remote.with_options(timeout=50, attempt_timeout=100)
+        await view.execution("source").relaunch("again")
+    look, launch = (call.seconds_left for call in wire.calls)
+    assert look == pytest.approx(50, abs=1.5)
+    assert launch == pytest.approx(8, abs=1.5), "ten are left, and a look takes two of them"
+
+
+def test_a_request_is_named_without_being_changed() -> None:
+    request = relaunch_request(execution_id("source"), overwrite_cache=True)
+    assert named(request, "again") == admin.ExecutionRelaunchRequest(
+        id=execution_id("source"), name="again", overwrite_cache=True
+    )
+    assert request.name == ""
 
 
 @VERBS

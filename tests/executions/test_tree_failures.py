@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 import pytest
@@ -22,6 +22,15 @@ from tests.support.wire import Call, Refusal, Wire
 
 BROKEN = b"\x0a\x05"
 """A message that ends too early."""
+
+
+@pytest.fixture(autouse=True)
+def records_carry_the_execution(caplog: pytest.LogCaptureFixture) -> Generator[None]:
+    """Whatever is logged can be filtered by the execution that it is about."""
+    yield
+    for record in caplog.get_records("call"):
+        if record.name.startswith("flyteasync.executions") and record.levelno >= logging.WARNING:
+            assert record.__dict__["execution"].startswith("flytesnacks/development/"), record.getMessage()
 
 
 async def synced(script: Script) -> tuple[FlyteWorkflowExecution, list[Call]]:

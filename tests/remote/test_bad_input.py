@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import inspect
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 
-from flyteasync import FlyteLaunchPlan, FlyteRemote, FlyteTask, FlyteWorkflow
+from flyteasync import Config, FlyteLaunchPlan, FlyteRemote, FlyteTask, FlyteWorkflow
+from flyteasync.entities import LazyEntity
 from flyteasync.errors import (
     FlyteError,
     FlyteInvalidInputException,
@@ -17,6 +19,7 @@ from flyteasync.errors import (
     FlyteValueException,
 )
 from flyteasync.idl import admin, core
+from flyteasync.sync import FlyteWorkflowExecution
 from tests.server import build
 from tests.support.backend import Backend, register, single
 
@@ -37,6 +40,43 @@ async def refused(backend: Backend, launched: Any, inputs: Any, **options: Any) 
         await backend.remote.execute(launched, inputs, **options)
     assert backend.calls() == 0, backend.server.stats.calls
     return caught.value
+
+
+async def test_a_verb_says_which_kind_of_execution_it_takes(bare: Backend) -> None:
+    remote, facade = bare.remote, FlyteWorkflowExecution(id=core.WorkflowExecutionIdentifier(name="x"))
+    forgotten = remote.fetch_execution(name="x")
+    coroutine = r"a coroutine \(.*fetch_execution\): was `await` forgotten\?"
+    wrong: dict[Any, str] = {
+        "x": "str$",
+        facade: r"flyteasync\.sync\.executions\.FlyteWorkflowExecution$",
+        forgotten: coroutine,
+    }
+    for given, said in wrong.items():
+        for call in (remote.sync(given), remote.wait(given), remote.terminate(given, "why"), remote.wait_all([given])):
+            with pytest.raises(FlyteTypeException, match=f"a flyteasync.FlyteWorkflowExecution is needed; got {said}"):
+                await call
+        with pytest.raises(FlyteTypeException, match=said):
+            remote.as_completed([given])
+    for many in (forgotten, remote.execution("x")):
+        with pytest.raises(FlyteTypeException, match=r"an iterable of flyteasync\.FlyteWorkflowExecution; got"):
+            await remote.wait_all(many)  # type: ignore[arg-type]
+    forgotten.close()
+    assert bare.calls() == 0
+
+
+async def test_an_entity_whose_await_was_forgotten_is_recognised(bare: Backend) -> None:
+    forgotten = bare.remote.fetch_launch_plan(name="x")
+    error = await refused(bare, forgotten, {})
+    assert "a coroutine (Fetching.fetch_launch_plan): was `await` forgotten?" in str(error)
+    with pytest.raises(FlyteTypeException, match="was `await` forgotten"):
+        bare.remote.execute_many(forgotten, [{}])  # type: ignore[arg-type]
+    forgotten.close()
+
+
+def test_a_config_that_is_none_is_refused() -> None:
+    for given, kind in (("localhost:30080", "str"), (None, "NoneType"), (Config, "the class Config")):
+        with pytest.raises(FlyteTypeException, match=rf'Config\.for_endpoint\("host:port"\)` makes it; got {kind}'):
+            FlyteRemote(given)  # type: ignore[arg-type]
 
 
 @KINDS
@@ -109,7 +149,7 @@ async def test_a_name_that_cannot_be_is_refused(backend: Backend, kind: str, nam
     assert "execution_name" in str(error)
 
 
-@pytest.mark.parametrize("prefix", ["", "Upper", "a b", "x" * 43, 5], ids=repr)
+@pytest.mark.parametrize("prefix", ["", "Upper", "a b", "x" * 44, 5], ids=repr)
 async def test_a_prefix_that_cannot_be_is_refused(backend: Backend, prefix: Any) -> None:
     plan = await backend.remote.fetch_launch_plan(name="nothing")
     error = await refused(backend, plan, {}, execution_name_prefix=prefix)
@@ -143,6 +183,41 @@ async def test_options_of_a_wrong_type_are_refused(backend: Backend, options: di
     plan = await backend.remote.fetch_launch_plan(name="nothing")
     error = await refused(backend, plan, {}, **options)
     assert next(iter(options)) in str(error)
+
+
+@pytest.mark.parametrize("hints", [5, [("name", str)], "name", {5: int}], ids=repr)
+async def test_type_hints_that_are_not_by_name_are_refused(backend: Backend, hints: Any) -> None:
+    plan = await backend.remote.fetch_launch_plan(name="hold")
+    error = await refused(backend, plan, {"name": "x"}, type_hints=hints)
+    assert isinstance(error, FlyteTypeException)
+    assert "type_hints must be a mapping" in str(error)
+    with pytest.raises(FlyteTypeException, match="type_hints must be a mapping"):
+        backend.remote.execute_many(plan, [{"name": "x"}], type_hints=hints)
+    assert await backend.executions() == []
+
+
+async def test_type_hints_may_be_any_mapping(backend: Backend) -> None:
+    plan = await backend.remote.fetch_launch_plan(name="defaults")
+    hints: Any = MappingProxyType({"a": int, "o0": float})
+    execution = await backend.remote.execute(plan, {"a": 1}, type_hints=hints, wait=True)
+    assert isinstance(execution.outputs["o0"], float)
+
+
+@pytest.mark.parametrize("wait", ["no", 1, None], ids=repr)
+async def test_a_wait_that_is_neither_true_nor_false_is_refused(backend: Backend, wait: Any) -> None:
+    plan = await backend.remote.fetch_launch_plan(name="nothing")
+    assert "wait must be True or False" in str(await refused(backend, plan, {}, wait=wait))
+
+
+@pytest.mark.parametrize(
+    "names", [{"execution_name": "Bad_Name"}, {"execution_name_prefix": "Bad_"}, {"wait": "no"}], ids=repr
+)
+async def test_what_is_wrong_with_a_launch_is_told_before_a_lazy_entity_is_fetched(
+    backend: Backend, names: dict[str, Any]
+) -> None:
+    lazy = LazyEntity("nothing", lambda: backend.remote.fetch_launch_plan(name="nothing"))
+    await refused(backend, lazy, {}, **names)
+    assert not lazy.entity_fetched()
 
 
 async def test_the_callers_inputs_are_not_changed(backend: Backend) -> None:

@@ -160,7 +160,7 @@ async def test_options_of_a_launch_arrive(backend: Backend) -> None:
         envs={"A": "1"},
         tags=["one", "two"],
     )
-    assert launched.id.name.startswith("nightly-a")
+    assert launched.id.name.startswith("nightly-")
     spec = (await backend.remote.fetch_execution(name=launched.id.name)).spec
     assert spec.overwrite_cache is True
     assert spec.interruptible is False

@@ -134,3 +134,19 @@ async def test_an_error_is_copied_with_its_cause() -> None:
         assert isinstance(result.__cause__, ConnectionError)
     with pytest.raises(FlyteSystemUnavailableException):
         await flights.do("key", work)
+
+
+async def test_what_one_notes_about_an_error_the_others_do_not_see() -> None:
+    flights: SingleFlight[str, str] = SingleFlight()
+
+    async def work() -> str:
+        await asyncio.sleep(0)
+        error = FlyteSystemUnavailableException("gone")
+        error.add_note("gave up")
+        raise error
+
+    first, second = await asyncio.gather(*(flights.do("key", work) for _ in range(2)), return_exceptions=True)
+    assert isinstance(first, FlyteSystemUnavailableException)
+    assert isinstance(second, FlyteSystemUnavailableException)
+    first.add_note("mine")
+    assert (first.__notes__, second.__notes__) == (["gave up", "mine"], ["gave up"])

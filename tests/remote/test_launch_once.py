@@ -9,12 +9,14 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from flyteasync import FlyteRemote, RetryPolicy
+from flyteasync import FlyteLaunchPlan, FlyteRemote, RetryPolicy
 from flyteasync.errors import (
     FlyteConcurrencyLimitReached,
+    FlyteDeadlineExceeded,
     FlyteEntityAlreadyExistsException,
     FlyteError,
     FlyteInvalidInputException,
+    FlyteRemoteClosed,
     FlyteSystemException,
     FlyteSystemUnavailableException,
     Status,
@@ -24,8 +26,8 @@ from flyteasync.rpc.retry import AMBIGUOUS
 from flyteasync.server import Fault
 from tests.server import build
 from tests.support.backend import Backend, register, remote_of, single
-from tests.support.loop import eventually
-from tests.support.wire import Call, Refusal, Relay, Wire
+from tests.support.loop import clock, eventually
+from tests.support.wire import Call, Refusal, Relay, Wire, hang
 
 AMBIGUOUS_STATUS = pytest.mark.parametrize("status", sorted(AMBIGUOUS), ids=lambda status: status.name)
 CREATE = "CreateExecution"
@@ -173,6 +175,180 @@ async def test_an_outage_ends_the_launch_at_its_deadline_with_the_name(backend: 
     assert any("whether execution" in note for note in caught.value.__notes__)
 
 
+# ... and what stays unknown ...
+
+UNANSWERED = pytest.mark.parametrize(
+    "unanswered",
+    [Status.UNAVAILABLE, Status.PERMISSION_DENIED, Status.UNAUTHENTICATED, Status.RESOURCE_EXHAUSTED],
+    ids=lambda status: status.name,
+)
+
+
+def check_in_doubt(error: FlyteError, name: str) -> None:
+    """Whoever tries again must be told the name, and not be told to try again without it."""
+    assert error.retryable is False
+    assert error.identifier == f"flytesnacks/development/{name}"
+    (note,) = (note for note in error.__notes__ if note.startswith("whether execution"))
+    assert f"/{name} was created is not known" in note
+
+
+@UNANSWERED
+async def test_a_launch_that_may_have_happened_is_not_to_be_tried_again_without_its_name(
+    backend: Backend, unanswered: Status
+) -> None:
+    plan = await backend.remote.fetch_launch_plan(name="nothing")
+    backend.misbehave(Fault(method=CREATE, kind="lost_reply"), Fault(method="GetExecution", status=unanswered))
+    with pytest.raises(FlyteSystemUnavailableException) as caught:
+        await backend.remote.with_options(timeout=0.3).execute(plan)
+    backend.misbehave()
+    (there,) = await backend.executions()
+    assert there.id is not None
+    check_in_doubt(caught.value, there.id.name)
+    assert caught.value.method == "AdminService/CreateExecution"
+    again = await backend.remote.execute(plan, execution_name=(caught.value.identifier or "").rpartition("/")[2])
+    assert again.id == there.id
+    assert len(await backend.executions()) == 1
+
+
+@UNANSWERED
+async def test_a_launch_whose_name_may_exist_already_is_in_doubt_too(backend: Backend, unanswered: Status) -> None:
+    plan = await backend.remote.fetch_launch_plan(name="nothing")
+    backend.misbehave(
+        Fault(method=CREATE, kind="lost_reply", status=Status.ALREADY_EXISTS),
+        Fault(method="GetExecution", status=unanswered),
+    )
+    with pytest.raises(FlyteError) as caught:
+        await backend.remote.with_options(timeout=0.3).execute(plan)
+    assert caught.value.status is unanswered, "that it exists would be more than is known"
+    backend.misbehave()
+    (there,) = await backend.executions()
+    assert there.id is not None
+    check_in_doubt(caught.value, there.id.name)
+
+
+@pytest.mark.parametrize("verb", ["relaunch", "recover"])
+async def test_a_relaunch_in_doubt_names_the_new_execution(backend: Backend, verb: str) -> None:
+    plan = await backend.remote.fetch_launch_plan(name="nothing")
+    source = await backend.remote.execute(plan, execution_name="source")
+    backend.misbehave(
+        Fault(method=f"{verb.title()}Execution", kind="lost_reply"),
+        Fault(method="GetExecution", status=Status.PERMISSION_DENIED),
+    )
+    with pytest.raises(FlyteSystemUnavailableException) as caught:
+        await getattr(source, verb)()
+    backend.misbehave()
+    (made,) = (each.id.name for each in await backend.executions() if each.id and each.id.name != "source")
+    check_in_doubt(caught.value, made)
+
+
+async def test_a_remote_that_is_closed_while_it_launches_tells_the_name(backend: Backend) -> None:
+    plan = await backend.remote.fetch_launch_plan(name="nothing")
+    backend.misbehave(Fault(method=CREATE, kind="hang"))
+    launching = asyncio.ensure_future(backend.remote.execute(plan, execution_name="mine"))
+    await eventually(lambda: backend.server.stats.hits[CREATE])
+    await backend.remote.aclose(0)
+    with pytest.raises(FlyteRemoteClosed) as caught:
+        await launching
+    check_in_doubt(caught.value, "mine")
+
+
+async def test_when_to_try_again_is_told_of_a_launch_too(backend: Backend) -> None:
+    """The budget of retries is empty."""
+    plan = await backend.remote.fetch_launch_plan(name="nothing")
+    budget = backend.remote._caller.budget
+    for faults in (
+        [Fault(method="*")],
+        [Fault(method=CREATE)],
+    ):
+        backend.misbehave(*faults)
+        while budget.take(clock().time()):
+            pass
+        with pytest.raises(FlyteSystemUnavailableException) as caught:
+            await backend.remote.execute(plan)
+        assert caught.value.retry_after is not None
+        assert caught.value.method == "AdminService/CreateExecution"
+
+
+async def test_there_is_time_left_to_look_for_what_a_slow_server_has_created(
+    backend: Backend, relayed: tuple[Wire, Relay, FlyteRemote]
+) -> None:
+    wire, relay, remote = relayed
+    plan = await remote.fetch_launch_plan(name="nothing")
+
+    async def answer(call: Call) -> bytes:
+        reply = await relay(call)
+        if call.method == CREATE:
+            await asyncio.get_running_loop().create_future()
+        return reply
+
+    wire.answer = answer
+    execution = await remote.with_options(timeout=0.5, attempt_timeout=10).execute(plan)
+    (call,) = (call for call in wire.calls if call.method == CREATE)
+    assert call.seconds_left is not None
+    assert 0.2 < call.seconds_left < 0.45
+    assert [there.id for there in await backend.executions()] == [execution.id]
+    backend.server.stats.reset()
+    wire.answer = relay
+    await remote.with_options(timeout=30, attempt_timeout=100).execute(plan)
+    assert wire.calls[-1].seconds_left == pytest.approx(27, abs=1), "a look takes no more than three seconds"
+
+
+async def test_an_attempt_that_was_never_sent_needs_no_look_and_leaves_no_doubt(backend: Backend) -> None:
+    plan = await backend.remote.fetch_launch_plan(name="nothing")
+    async with Wire(hang) as gone:
+        endpoint = gone.endpoint
+    async with remote_of(endpoint, transport="grpclib") as remote:
+        with pytest.raises(FlyteSystemUnavailableException) as caught:
+            await remote.with_options(timeout=0.3).execute(plan, execution_name_prefix="unsent")
+        assert not [name for name in remote.metrics() if "GetExecution" in name]
+    assert caught.value.retryable
+    assert "unsent-" in (caught.value.identifier or "")
+    assert not any("whether execution" in note for note in caught.value.__notes__)
+
+
+async def test_a_launch_that_found_no_place_among_the_calls_in_flight_was_never_sent(backend: Backend) -> None:
+    plan = await backend.remote.fetch_launch_plan(name="nothing")
+    backend.misbehave(Fault(method="GetVersion", kind="hang"))
+    async with remote_of(backend.server.endpoint, max_concurrent_rpcs=1) as remote:
+        hung = asyncio.ensure_future(remote.ping())
+        await eventually(lambda: backend.server.stats.in_flight)
+        with pytest.raises(FlyteDeadlineExceeded, match="places for calls in flight") as caught:
+            await remote.with_options(timeout=0.1).execute(plan)
+        hung.cancel()
+        await asyncio.wait([hung])
+    assert caught.value.retryable
+    assert not any("whether execution" in note for note in caught.value.__notes__)
+
+
+async def test_after_an_attempt_that_was_sent_one_that_was_not_is_followed_by_a_look_all_the_same() -> None:
+    """The first one may take effect at any time."""
+    gate = asyncio.Event()
+
+    async def answer(call: Call) -> bytes:
+        if call.method == CREATE:
+            gate.set()
+            raise Refusal(Status.UNAVAILABLE)
+        if "GetVersion" in call.method:
+            return await hang(call)
+        raise Refusal(Status.NOT_FOUND)
+
+    plan = await _plan()
+    async with Wire(answer) as wire, remote_of(wire.endpoint, max_concurrent_rpcs=1) as remote:
+        launching = asyncio.ensure_future(remote.with_options(timeout=0.3).execute(plan))
+        await gate.wait()
+        hung = asyncio.ensure_future(remote.with_options(timeout=None).admin.get_version(admin.GetVersionRequest()))
+        with pytest.raises(FlyteError) as caught:
+            await launching
+        hung.cancel()
+        await asyncio.wait([hung])
+    check_in_doubt(caught.value, (caught.value.identifier or "").rpartition("/")[2])
+
+
+async def _plan() -> FlyteLaunchPlan:
+    async with Backend() as backend:
+        return await backend.remote.fetch_launch_plan(name="nothing")
+
+
 @pytest.mark.parametrize(
     "status", [Status.INVALID_ARGUMENT, Status.PERMISSION_DENIED, Status.NOT_FOUND], ids=lambda status: status.name
 )
@@ -204,6 +380,14 @@ async def test_a_lost_race_for_what_a_task_needs_is_run_again(backend: Backend) 
     execution = await backend.remote.execute(task)
     assert backend.calls(CREATE) == 4
     assert (await execution.wait()).is_successful
+
+
+async def test_other_failures_before_do_not_count_as_lost_races(backend: Backend) -> None:
+    task = await backend.remote.fetch_task(name="nothing")
+    race = Fault(method=CREATE, status=Status.ALREADY_EXISTS, details="value already exists", times=3)
+    backend.misbehave(Fault(method=CREATE, times=4), race)
+    await backend.remote.execute(task)
+    assert backend.calls(CREATE) == 8
 
 
 async def test_a_race_that_is_lost_again_and_again_is_an_error(backend: Backend) -> None:

@@ -13,6 +13,7 @@ from flyteidl.core import security_pb2
 from flyteasync import Options, codec
 from flyteasync.errors import FlyteInvalidInputException, FlyteTypeException, FlyteUserException
 from flyteasync.idl import admin, core
+from flyteasync.remote.options import settings_of
 from tests.support.backend import Backend
 
 Phase = core.WorkflowExecutionPhase
@@ -132,10 +133,18 @@ async def test_notifications_are_those_of_the_execution(backend: Backend) -> Non
 
 
 async def test_nothing_given_is_nothing_sent(backend: Backend) -> None:
-    for settings in ({}, {"options": Options()}, {"tags": [], "envs": None, "cluster_pool": ""}):
+    for settings in ({}, {"options": Options()}, {"tags": [], "envs": {}, "cluster_pool": ""}):
         spec = await stored(backend, **settings)
         assert (spec.tags, spec.overwrite_cache, spec.interruptible) == ([], False, None)
-        for field in ("labels", "annotations", "notifications", "disable_all", "auth_role", "cluster_assignment"):
+        for field in (
+            "envs",
+            "labels",
+            "annotations",
+            "notifications",
+            "disable_all",
+            "auth_role",
+            "cluster_assignment",
+        ):
             assert getattr(spec, field) is None, field
 
 
@@ -238,7 +247,12 @@ BAD: dict[str, tuple[dict[str, Any], type[FlyteUserException], str]] = {
     "a label's key with a space": ({"options": Options(labels={"a b": "c"})}, FlyteInvalidInputException, "'a b'"),
     "a label's key that is long": ({"options": Options(labels={"a" * 64: "c"})}, FlyteInvalidInputException, "63"),
     "a label's bad prefix": ({"options": Options(labels={"A_/b": "c"})}, FlyteInvalidInputException, "DNS name"),
-    "a label's value": ({"options": Options(labels={"a": "b c"})}, FlyteInvalidInputException, "'b c' of 'a'"),
+    "a label's value": ({"options": Options(labels={"a": "b c"})}, FlyteInvalidInputException, "the value of 'a'"),
+    "more labels than Flyte takes": (
+        {"options": Options(labels={f"k{index}": "v" for index in range(17)})},
+        FlyteInvalidInputException,
+        "labels: Flyte takes at most 16, got 17",
+    ),
     "an annotation's key": ({"options": Options(annotations={"": "c"})}, FlyteInvalidInputException, "annotations: "),
     "raw output of a number": ({"options": Options(raw_output_data_config=5)}, FlyteTypeException, "raw_output"),
     "raw output nowhere": ({"options": Options(raw_output_data_config="")}, FlyteInvalidInputException, "s3://"),
@@ -276,3 +290,44 @@ async def test_a_bad_setting_is_refused_before_anything_is_sent(
         await launch()
     assert text in str(caught.value)
     assert backend.calls() == 0
+
+
+SECRET = "hunter2"
+SECRETS: dict[str, dict[str, Any]] = {
+    "envs beside a number": {"envs": {"PASSWORD": SECRET, "PORT": 8080}},
+    "envs as bytes": {"envs": {"PASSWORD": SECRET.encode()}},
+    "envs as pairs": {"envs": [("PASSWORD", SECRET)]},
+    "envs as a text": {"envs": f"PASSWORD={SECRET}"},
+    "a bad name beside it": {"envs": {"PASSWORD": SECRET, "A=B": "c"}},
+    "options that are a dictionary": {"options": {"envs": {"PASSWORD": SECRET}}},
+    "a label's value": {"options": Options(labels={"PASSWORD": f"{SECRET} {SECRET}"})},
+    "a label's type": {"options": Options(labels={"PASSWORD": SECRET.encode()})},  # pyright: ignore[reportArgumentType]
+    "an annotation's type": {"options": Options(annotations={"PASSWORD": [SECRET]})},  # pyright: ignore[reportArgumentType]
+    "a flag": {"overwrite_cache": SECRET},
+}
+
+
+@pytest.mark.parametrize("settings", SECRETS.values(), ids=SECRETS)
+def test_what_is_refused_is_named_and_its_value_is_not_shown(settings: dict[str, Any]) -> None:
+    with pytest.raises(FlyteUserException) as caught:
+        settings_of(settings.get("options"), **{key: value for key, value in settings.items() if key != "options"})
+    assert SECRET not in str(caught.value) + repr(caught.value)
+
+
+def test_a_value_of_the_wrong_type_is_told_with_its_key() -> None:
+    wrong: Any = {"HOST": "here", "PORT": 8080}
+    with pytest.raises(FlyteTypeException, match=r"envs must be a mapping of texts, got int as the value of 'PORT'$"):
+        settings_of(None, envs=wrong)
+
+
+def test_settings_do_not_show_environment_variables() -> None:
+    assert SECRET not in repr(settings_of(None, envs={"PASSWORD": SECRET}))
+
+
+async def test_a_message_of_the_callers_is_copied(backend: Backend) -> None:
+    labels = admin.Labels(values={"a": "b"})
+    plan = await backend.remote.fetch_launch_plan(name="nothing")
+    execution = await backend.remote.execute(plan, options=Options(labels=labels))
+    assert execution.spec.labels == labels
+    execution.spec.labels.values["x"] = "changed"
+    assert labels == admin.Labels(values={"a": "b"})

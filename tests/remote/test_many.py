@@ -8,6 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
+from flyteasync import FlyteWorkflowExecution
 from flyteasync.cli import demo_workflow
 from flyteasync.errors import (
     FlyteEntityAlreadyExistsException,
@@ -21,7 +22,7 @@ from flyteasync.errors import (
 )
 from flyteasync.remote.completions import Outcome
 from flyteasync.server import Fault
-from tests.support.backend import Backend
+from tests.support.backend import Backend, remote_of
 from tests.support.loop import clock, eventually, settle
 
 
@@ -349,6 +350,39 @@ async def test_runs_cannot_be_taken_outside_of_their_block() -> None:
         plan = await backend.remote.fetch_launch_plan(name="hold")
         with pytest.raises(FlyteUsageError, match="async with"):
             await anext(aiter(backend.remote.execute_many(plan, [])))
+
+
+async def test_an_abort_on_cancellation_that_fails_is_logged_without_its_causes(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """They may be those of a source of tokens, and hold its words."""
+    async with Backend() as backend:
+        (execution,) = await launch(backend, "hold", {"name": "x"})
+        async with remote_of(backend.server.endpoint, tokens=Broken()) as remote:
+            task = asyncio.create_task(_held(remote.execution(execution.id.name)))
+            await settle()
+            task.cancel()
+            await asyncio.wait([task])
+        assert task.cancelled()
+        (record,) = (record for record in caplog.records if "could not be aborted" in record.getMessage())
+        assert record.__dict__["execution"] == f"flytesnacks/development/{execution.id.name}"
+        assert "s3cr3t" not in caplog.text
+        backend.gate.set()
+
+
+async def _held(execution: FlyteWorkflowExecution) -> None:
+    async with execution.terminate_on_cancel():
+        await asyncio.get_running_loop().create_future()
+
+
+class Broken:
+    """A source of tokens whose failure tells what must not be seen."""
+
+    async def token(self) -> str | None:
+        raise RuntimeError("login failed for s3cr3t")
+
+    async def refresh(self, rejected: str | None) -> bool:
+        return False
 
 
 async def test_terminate_on_cancel_aborts_the_execution_and_goes_on_being_cancelled() -> None:

@@ -13,6 +13,7 @@ from flyteasync import execution_name
 from flyteasync.cli import demo_workflow
 from flyteasync.entities import LazyEntity
 from flyteasync.errors import (
+    FlyteDeadlineExceeded,
     FlyteEntityAlreadyExistsException,
     FlyteEntityNotExistException,
     FlyteInvalidInputException,
@@ -339,7 +340,11 @@ async def test_halting_waits_for_a_server_that_hangs_for_five_seconds(backend: B
         assert await halting == []
         outcomes = {run.index: run.error async for run in runs}
     assert sorted(outcomes) == [0, 1, 2]
-    assert "whether input 0 was launched is not known" in str(outcomes[0])
+    (text, error) = (str(outcomes[0]), outcomes[0])
+    assert isinstance(error, FlyteDeadlineExceeded)
+    assert "whether input 0 was launched, as flytesnacks/development/a" in text
+    assert (error.identifier or "") in text, "whoever tries again does it under this name"
+    assert not error.retryable
     assert isinstance(outcomes[2], FlyteNotLaunched)
 
 
@@ -414,7 +419,7 @@ async def test_stopping_does_not_wait_for_the_pace(backend: Backend) -> None:
 async def test_generated_names_begin_with_the_prefix(backend: Backend) -> None:
     plan = await backend.remote.fetch_launch_plan(name="nothing")
     runs = await collect(backend.remote.execute_many(plan, [{}] * 3, execution_name_prefix="nightly", **SETTINGS))
-    assert all(run.name.startswith("nightly-a") for run in runs)
+    assert all(run.name.startswith("nightly-") for run in runs)
     assert len({run.name for run in runs}) == 3
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
+from pathlib import Path
 
 import pytest
 
+import flyteasync
 from flyteasync import CallOptions, Config, FlyteRemote, RetryPolicy
 from flyteasync.errors import FlyteEntityNotExistException, FlyteSystemUnavailableException, Status
 from flyteasync.idl import admin
@@ -40,6 +43,15 @@ async def test_launches_waits_and_ends_are_counted(backend: Backend) -> None:
     assert (now["waiting"], now["done"]) == (0, 3)
     assert now["rpcs.CreateExecution.OK"] == 4
     assert now["polls"] >= 1
+
+
+@pytest.mark.parametrize("named", [{}, {"execution_name": "mine"}], ids=["generated", "named"])
+async def test_a_launch_whose_reply_was_lost_counts_as_launched(backend: Backend, named: dict[str, str]) -> None:
+    plan = await backend.remote.fetch_launch_plan(name="nothing")
+    backend.misbehave(Fault(method="CreateExecution", kind="lost_reply", times=1))
+    await backend.remote.execute(plan, None, **named)  # pyright: ignore[reportArgumentType]
+    metrics = backend.remote.metrics()
+    assert (metrics["launched"], metrics["adopted"]) == (1, 0)
 
 
 async def test_rpcs_are_counted_by_method_and_status(bare: Backend) -> None:
@@ -117,6 +129,11 @@ async def test_records_about_an_execution_carry_its_name_and_loggers_have_fixed_
 ) -> None:
     caplog.set_level(logging.DEBUG, "flyteasync")
     plan = await backend.remote.fetch_launch_plan(name="nothing")
+    backend.misbehave(Fault(method="CreateExecution", times=1))
+    execution = await backend.remote.execute(plan)
+    (record,) = (record for record in caplog.records if record.name == "flyteasync.rpc")
+    assert record.getMessage().startswith(f"launch of flytesnacks/development/{execution.id.name}: attempt 1 failed")
+    assert record.__dict__["execution"] == f"flytesnacks/development/{execution.id.name}"
     backend.misbehave(Fault(method="CreateExecution", kind="lost_reply", times=1))
     execution = await backend.remote.execute(plan)
     (record,) = (record for record in caplog.records if record.name == "flyteasync.launch")
@@ -127,6 +144,19 @@ async def test_records_about_an_execution_carry_its_name_and_loggers_have_fixed_
     await backend.remote.execute(other, {"name": "x"}, execution_name="mine", on_conflict="adopt")
     (warning,) = (record for record in caplog.records if record.levelno == logging.WARNING)
     assert (warning.name, warning.__dict__["execution"]) == ("flyteasync.launch", "flytesnacks/development/mine")
+
+
+def test_the_loggers_are_those_that_the_documentation_names() -> None:
+    root = Path(flyteasync.__file__).parent
+    used = {
+        name
+        for file in root.rglob("*.py")
+        for name in re.findall(r"getLogger\((.*?)\)", file.read_text())
+        if name != '"hpack"'
+    }
+    page = (root.parent / "docs" / "launching.md").read_text()
+    paragraph = page[page.index("Loggers have fixed names") :].partition("\n\n")[0]
+    assert used == {f'"{name}"' for name in re.findall(r"`(flyteasync\.\w+)`", paragraph)}
 
 
 async def test_polls_leave_no_record_above_debug(backend: Backend, caplog: pytest.LogCaptureFixture) -> None:

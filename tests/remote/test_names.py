@@ -48,13 +48,19 @@ def test_generated_names_are_valid_and_flyteadmins_own() -> None:
 
 @given(st.text(string.ascii_letters + string.digits + "-_.", max_size=50))
 def test_a_prefix_makes_a_valid_name_or_is_refused(prefix: str) -> None:
-    if accepted(f"{prefix}-{'a' * 20}"):
+    if accepted(f"{prefix}-{'a' * 19}"):
         name = generate_name(prefix)
-        assert name.startswith(f"{prefix}-a")
+        assert re.fullmatch("-[bcdfghjklmnpqrstvwxz2456789]{19}", name.removeprefix(prefix))
         assert accepted(name)
     else:
         with pytest.raises(FlyteInvalidInputException, match="execution_name_prefix"):
             generate_name(prefix)
+
+
+def test_the_longest_prefix_is_flytekits() -> None:
+    assert len(generate_name("x" * 43)) == LONGEST
+    with pytest.raises(FlyteInvalidInputException, match="execution_name_prefix"):
+        generate_name("x" * 44)
 
 
 def test_the_longest_name_and_one_more() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, get_args
 
 import pytest
@@ -15,6 +16,7 @@ from flyteasync.errors import (
     FlyteAuthenticationException,
     FlyteDeadlineExceeded,
     FlyteInvalidInputException,
+    FlyteTypeException,
     Status,
 )
 from flyteasync.idl import admin
@@ -314,3 +316,64 @@ def test_a_retry_policy_may_be_set_for_a_view_without_a_loop() -> None:
     remote = FlyteRemote(Config.for_endpoint("localhost:1", insecure=True))
     assert remote.with_options(retry=RetryPolicy(max_attempts=1)) is not remote
     assert not remote.connected
+
+
+@pytest.mark.parametrize("value", [0, -1, math.nan, 1.5, True, "3"], ids=repr)
+def test_a_number_of_attempts_that_is_none_is_refused(value: Any) -> None:
+    with pytest.raises(FlyteInvalidInputException, match="max_attempts"):
+        RetryPolicy(max_attempts=value)
+
+
+@pytest.mark.parametrize("value", [-1, math.nan, math.inf, True, "3", None], ids=repr)
+@pytest.mark.parametrize("name", ["initial_backoff", "max_backoff"])
+def test_a_pause_that_makes_no_sense_is_refused(name: str, value: Any) -> None:
+    with pytest.raises(FlyteInvalidInputException, match=name):
+        RetryPolicy(**{name: value})
+
+
+def test_time_limits_and_pauses_may_be_timedeltas() -> None:
+    second = timedelta(seconds=1)
+    options = CallOptions(timeout=second, attempt_timeout=second)  # pyright: ignore[reportArgumentType]
+    policy = RetryPolicy(initial_backoff=second, max_backoff=second)  # pyright: ignore[reportArgumentType]
+    assert (options.timeout, options.attempt_timeout) == (policy.initial_backoff, policy.max_backoff) == (1.0, 1.0)
+
+
+def test_no_time_for_an_attempt_is_refused() -> None:
+    remote = FlyteRemote(Config.for_endpoint("localhost:1", insecure=True))
+    with pytest.raises(FlyteInvalidInputException, match="attempt_timeout must be more than zero"):
+        remote.with_options(attempt_timeout=0)
+    with pytest.raises(FlyteInvalidInputException, match="attempt_timeout must be more than zero"):
+        CallOptions(attempt_timeout=0)
+
+
+def test_a_retry_that_is_no_policy_is_refused() -> None:
+    remote = FlyteRemote(Config.for_endpoint("localhost:1", insecure=True))
+    wrong: Any = 3
+    with pytest.raises(FlyteTypeException, match="retry must be a RetryPolicy, got int"):
+        remote.with_options(retry=wrong)
+    with pytest.raises(FlyteTypeException, match="retry must be a RetryPolicy, got int"):
+        CallOptions(retry=wrong)
+
+
+def test_options_that_are_none_are_refused() -> None:
+    wrong: Any = {"timeout": 5}
+    with pytest.raises(FlyteTypeException, match="options must be CallOptions, got dict"):
+        FlyteRemote(Config.for_endpoint("localhost:1", insecure=True), options=wrong)
+
+
+@pytest.mark.parametrize("given", [{"ab": "cd"}, [("ab", "cd")], (["ab", "cd"],)], ids=repr)
+async def test_metadata_of_options_may_be_a_mapping_or_pairs(given: Any) -> None:
+    async with Wire(always(b"")) as wire, remote_of(wire.endpoint, options=CallOptions(metadata=given)) as remote:
+        await remote.admin.get_version(VERSION)
+    assert wire.calls[0].metadata["ab"] == "cd"
+    assert hash(CallOptions(metadata=given))
+
+
+@pytest.mark.parametrize("given", ["abc", 5, ["ab"], [("a", "b", "c")], None], ids=repr)
+def test_metadata_that_is_no_pairs_is_refused(given: Any) -> None:
+    with pytest.raises(FlyteInvalidInputException, match="metadata"):
+        CallOptions(metadata=given)
+    remote = FlyteRemote(Config.for_endpoint("localhost:1", insecure=True))
+    if given is not None:
+        with pytest.raises(FlyteInvalidInputException, match="metadata must be a mapping"):
+            remote.with_options(metadata=given)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import random
 
 import pytest
 
-from flyteasync import errors
+from flyteasync import codec, errors
 from flyteasync.errors import FlyteError, Status
-from flyteasync.idl import admin, core
+from flyteasync.idl import admin, core, methods
+from flyteasync.interop import pb2_of
+from flyteasync.rpc.status import identify
 from flyteasync.server import Fault
+from tests.codec.fill import fill
 from tests.server.build import execution_id
 from tests.support.backend import Backend, remote_of
 from tests.support.loop import eventually
@@ -106,6 +110,24 @@ async def test_errors_name_what_the_call_was_about(
         await getattr(bare.remote.admin, method)(request_)
     assert caught.value.identifier == identifier
     assert (identifier or bare.server.endpoint) in str(caught.value)
+
+
+@pytest.mark.parametrize("path", methods.METHODS)
+def test_whatever_a_request_holds_it_can_be_told_what_it_is_about(path: str) -> None:
+    kind = methods.METHODS[path].request
+    chance = random.Random(path)
+    for share in (0.0, 0.3, 0.7, 1.0, 1.0):
+        filled = fill(pb2_of(kind()), chance, share)
+        target = identify(codec.decode(kind, filled.SerializeToString()))
+        assert target is None or (isinstance(target, str) and target)
+
+
+async def test_a_project_that_is_there_already_is_named(bare: Backend) -> None:
+    request = admin.ProjectRegisterRequest(project=admin.Project(id="twice", name="Twice"))
+    await bare.remote.admin.register_project(request)
+    with pytest.raises(errors.FlyteEntityAlreadyExistsException, match="of twice at") as caught:
+        await bare.remote.admin.register_project(request)
+    assert caught.value.identifier == "twice"
 
 
 async def test_details_that_the_server_attached_are_decoded(backend: Backend) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
+from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 
@@ -17,8 +20,8 @@ from tests.support.backend import Backend, remote_of
 from tests.support.loop import clock, eventually, settle
 
 VERSION = admin.GetVersionRequest()
-RESERVED = 8
-ORDINARY = 4
+RESERVED = 3
+ORDINARY = 9
 
 
 async def test_one_call_more_than_allowed_is_not_sent_until_a_place_is_free(bare: Backend) -> None:
@@ -97,7 +100,96 @@ async def test_a_place_in_the_urgent_part_does_not_count_in_the_ordinary_one() -
                     pass
 
 
-@pytest.mark.parametrize("total", [8, 0, -1])
-def test_a_bound_that_leaves_no_ordinary_place_is_refused_when_the_remote_is_made(total: int) -> None:
+@pytest.mark.parametrize("total", [0, -1, math.nan, 200.5, True, "500", None], ids=repr)
+def test_a_bound_that_is_no_count_is_refused_when_the_remote_is_made(total: Any) -> None:
     with pytest.raises(FlyteInvalidInputException, match="max_concurrent_rpcs"):
         FlyteRemote(Config.for_endpoint("localhost:1", insecure=True), max_concurrent_rpcs=total)
+
+
+@pytest.mark.parametrize(("total", "ordinary"), [(1, 1), (3, 3), (4, 3), (8, 6), (32, 24), (200, 192)])
+async def test_small_bounds_work_too_and_keep_at_most_a_quarter_for_urgent_calls(total: int, ordinary: int) -> None:
+    limiter = CallLimiter(total)
+    async with AsyncExitStack() as held:
+        for _ in range(ordinary):
+            await held.enter_async_context(limiter.place(Deadline.after(0)))
+        with pytest.raises(TransportError, match="stayed taken") as caught:
+            await held.enter_async_context(limiter.place(Deadline.after(0)))
+        assert caught.value.unprocessed
+        for _ in range(total - ordinary):
+            await held.enter_async_context(limiter.place(Deadline.after(0), urgent=True))
+        with pytest.raises(TransportError):
+            await held.enter_async_context(limiter.place(Deadline.after(0), urgent=True))
+
+
+class Holders:
+    """Tasks that hold places, by names, until they are told to go."""
+
+    def __init__(self, limiter: CallLimiter) -> None:
+        self.limiter = limiter
+        self.order: list[str] = []
+        self.tasks: dict[str, asyncio.Task[None]] = {}
+        self.gates: dict[str, asyncio.Event] = {}
+
+    async def begin(self, *names: str) -> None:
+        """Have each ask for a place; those whose names begin with u are urgent."""
+        for name in names:
+            self.gates[name] = asyncio.Event()
+            self.tasks[name] = asyncio.ensure_future(self._hold(name))
+        await settle()
+
+    async def end(self, *names: str) -> None:
+        for name in names:
+            self.gates[name].set()
+        await settle()
+
+    async def _hold(self, name: str) -> None:
+        async with self.limiter.place(Deadline.after(None), urgent=name.startswith("u")):
+            self.order.append(name)
+            await self.gates[name].wait()
+
+
+async def test_an_urgent_call_takes_whichever_place_is_free_first_and_before_ordinary_calls() -> None:
+    holders = Holders(CallLimiter(total=3, reserved=2))
+    await holders.begin("a", "u1", "u2", "b", "c", "u3", "u4")
+    assert holders.order == ["a", "u1", "u2"]
+    await holders.end("u1")
+    assert holders.order[3:] == ["u3"], "a reserved place"
+    await holders.end("a")
+    assert holders.order[4:] == ["u4"], "an ordinary place, before those who wait for longer"
+    await holders.end("u2", "u3")
+    assert holders.order[5:] == [], "reserved places are not for ordinary calls"
+    await holders.end("u4")
+    assert holders.order[5:] == ["b"]
+    await holders.end("b", "c")
+    assert holders.order[6:] == ["c"]
+    await asyncio.gather(*holders.tasks.values())
+
+
+async def test_one_who_is_cancelled_just_as_a_place_comes_hands_it_on() -> None:
+    holders = Holders(CallLimiter(total=1))
+    await holders.begin("a", "b", "c")
+    holders.gates["a"].set()
+    holders.tasks["b"].cancel()
+    await settle()
+    assert holders.order == ["a", "c"]
+    await holders.begin("d")
+    await asyncio.sleep(0)
+    holders.limiter.free(False)  # as if somebody else gave one back: d has it now, and does not know yet
+    holders.tasks["d"].cancel()
+    await settle()
+    async with holders.limiter.place(Deadline.after(0)):
+        assert holders.order == ["a", "c"]
+    await holders.end("c")
+    await asyncio.wait(holders.tasks.values())
+
+
+async def test_calls_that_never_got_a_place_are_not_attempts_that_ended(bare: Backend) -> None:
+    bare.misbehave(Fault(method="GetVersion", kind="hang"))
+    async with remote_of(bare.server.endpoint, max_concurrent_rpcs=1) as remote:
+        hung = asyncio.ensure_future(remote.admin.get_version(VERSION))
+        await eventually(lambda: bare.server.stats.in_flight == 1)
+        with pytest.raises(FlyteDeadlineExceeded):
+            await remote.with_options(timeout=0.01).admin.get_domains(admin.GetDomainRequest())
+        assert not [name for name in remote.metrics() if "GetDomains" in name]
+        hung.cancel()
+        await asyncio.wait([hung])

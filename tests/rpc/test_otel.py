@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 pytest.importorskip("opentelemetry.sdk")
-from opentelemetry import trace
+from opentelemetry import propagate, trace
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from flyteasync.errors import FlyteEntityNotExistException
+from flyteasync.errors import FlyteAuthenticationException, FlyteEntityNotExistException, Status
 from flyteasync.idl import admin
 from flyteasync.rpc.otel import OpenTelemetry
 from flyteasync.server import Fault
@@ -97,6 +98,54 @@ async def test_the_trace_goes_on_in_the_server(spans: Spans) -> None:
     assert str(call.metadata["traceparent"]).startswith(f"00-{context.trace_id:032x}-{context.span_id:016x}-")
     assert (call.metadata["x-a"], call.metadata["authorization"]) == ("b", "Bearer secret")
     assert "secret" not in span.to_json()
+
+
+class Leaky:
+    """A source of tokens whose failure tells what must not be seen."""
+
+    async def token(self) -> str | None:
+        raise RuntimeError("login failed for s3cr3t")
+
+    async def refresh(self, rejected: str | None) -> bool:
+        return False
+
+
+async def test_texts_and_causes_of_errors_are_in_no_span(bare: Backend, spans: Spans) -> None:
+    bare.misbehave(Fault(method="GetVersion", status=Status.NOT_FOUND, details="s3cr3t"))
+    async with remote_of(bare.server.endpoint, instrumentation=spans.instrumentation, tokens=Leaky()) as remote:
+        with pytest.raises(FlyteAuthenticationException):
+            await remote.admin.get_version(VERSION)
+        with pytest.raises(FlyteEntityNotExistException, match="s3cr3t"):
+            await remote.with_options(token="users").admin.get_version(VERSION)
+    tokenless, refused = spans.exporter.get_finished_spans()
+    assert [span.attributes and span.attributes["error.type"] for span in (tokenless, refused)] == [
+        "FlyteAuthenticationException",
+        "FlyteEntityNotExistException",
+    ]
+    assert {span.status.status_code for span in (tokenless, refused)} == {trace.StatusCode.ERROR}
+    assert "s3cr3t" not in tokenless.to_json() + refused.to_json()
+    assert [*tokenless.events, *refused.events] == []
+
+
+class Capitals(TraceContextTextMapPropagator):
+    """A propagator that writes names as HTTP/1 does, as B3's does."""
+
+    def inject(self, carrier: Any, context: Any = None, setter: Any = None) -> None:
+        carrier["X-B3-TraceId"] = "17"
+
+
+async def test_names_of_a_propagator_are_sent_in_lower_case(spans: Spans) -> None:
+    before = propagate.get_global_textmap()
+    propagate.set_global_textmap(Capitals())
+    try:
+        async with (
+            Wire(always(b"")) as wire,
+            remote_of(wire.endpoint, instrumentation=spans.instrumentation) as remote,
+        ):
+            await remote.admin.get_version(VERSION)
+    finally:
+        propagate.set_global_textmap(before)
+    assert wire.calls[0].metadata["x-b3-traceid"] == "17"
 
 
 async def test_a_wait_is_a_span_and_the_pollers_calls_belong_to_nobody(backend: Backend, spans: Spans) -> None:

@@ -27,7 +27,7 @@ from flyteasync.server import Fault
 from flyteasync.transport import TransportOptions
 from flyteasync.transport.grpc_aio import GrpcAioTransport
 from tests.support.backend import FAST, Backend, remote_of
-from tests.support.loop import clock, eventually
+from tests.support.loop import clock, eventually, settle
 from tests.support.wire import Call, Refusal, Wire
 
 VERSION = admin.GetVersionRequest()
@@ -111,6 +111,30 @@ async def test_the_reason_of_the_failures_is_told_even_if_the_deadline_cut_off_t
     with pytest.raises(FlyteSystemUnavailableException, match="injected fault") as caught:
         await bare.remote.with_options(timeout=0.2).admin.get_version(VERSION)
     assert caught.value.__notes__ == ["gave up after 3 attempts"]
+
+
+async def test_a_pause_that_would_outlast_the_deadline_is_cut_short_for_a_last_attempt(bare: Backend) -> None:
+    bare.misbehave(Fault(method="GetVersion", times=1))
+    patient = RetryPolicy(initial_backoff=1e9, max_backoff=1e9)
+    view = bare.remote.with_options(timeout=60, retry=patient)
+    task = asyncio.ensure_future(view.admin.get_version(VERSION))
+    await eventually(lambda: bare.calls("GetVersion") == 1)
+    await settle()
+    await clock().advance(58)
+    await settle()
+    assert not task.done()
+    await clock().advance(1.2)
+    await task
+    assert bare.calls("GetVersion") == 2
+
+
+async def test_after_the_last_attempt_there_is_none(bare: Backend) -> None:
+    bare.misbehave(Fault(method="GetVersion"))
+    patient = RetryPolicy(initial_backoff=1e9, max_backoff=1e9)
+    with pytest.raises(FlyteSystemUnavailableException) as caught:
+        await bare.remote.with_options(timeout=0.2, retry=patient).admin.get_version(VERSION)
+    assert caught.value.__notes__ == ["gave up after 2 attempts"]
+    assert bare.calls("GetVersion") == 2
 
 
 async def test_an_attempt_that_hangs_is_given_up_and_another_one_made(bare: Backend) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -65,3 +68,22 @@ def stats(host: Host, *, reset: bool = False) -> dict[str, Any]:
 def calls(host: Host) -> dict[str, int]:
     """How many RPCs of each method have ended since the counters were reset."""
     return {method: sum(ended.values()) for method, ended in stats(host)["calls"].items()}
+
+
+@contextmanager
+def ctrl_c_when(condition: Callable[[], object]) -> Iterator[None]:
+    """Send this thread a real SIGINT as soon as a condition holds."""
+    target = threading.get_ident()
+
+    def watch() -> None:
+        end = time.monotonic() + 5
+        while not condition() and time.monotonic() < end:
+            time.sleep(0.001)
+        signal.pthread_kill(target, signal.SIGINT)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()

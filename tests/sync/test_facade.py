@@ -158,10 +158,15 @@ def test_a_failed_execution_does_not_raise_and_tells_its_whole_error(remote: Fly
     assert execution.node_executions["n0"].error is not None
 
 
-def test_execute_adopts_what_has_the_name_already(remote: FlyteRemote, caplog: pytest.LogCaptureFixture) -> None:
+def test_execute_adopts_what_has_the_name_already(
+    remote: FlyteRemote, host: Host, caplog: pytest.LogCaptureFixture
+) -> None:
     plan = remote.fetch_launch_plan(name="nothing")
+    stats(host, reset=True)
     with caplog.at_level(logging.WARNING, "flyteasync"):
         execution = remote.execute(plan, execution_name="finished")
+    assert execution.is_successful
+    assert "ListNodeExecutions" not in calls(host), "nodes come with a wait, as in flytekit"
     assert "adopted execution flytesnacks/development/finished" in caplog.text
     assert dict(execution.outputs) == OUTPUTS
     with pytest.raises(FlyteEntityAlreadyExistsException, match="differs"):
@@ -197,6 +202,7 @@ def test_a_launch_is_not_lost_because_a_look_at_it_failed(
     with caplog.at_level(logging.WARNING, "flyteasync"):
         execution = remote.execute(plan)
     assert "launched flytesnacks/development/" in caplog.text
+    assert caplog.records[-1].__dict__["execution"] == f"flytesnacks/development/{execution.id.name}"
     misbehave()
     assert execution.wait().is_successful
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import gc
+import pickle
 import weakref
 from typing import Any
 
 import pytest
 from google.protobuf import json_format
 
-from flyteasync.errors import FlyteExecutionFailed, FlyteTimeout, Status
+from flyteasync.errors import FlyteExecutionFailed, FlyteTimeout, FlyteUsageError, Status
 from flyteasync.idl import admin, core
 from flyteasync.server import Fault
 from flyteasync.server.host import Host
@@ -113,3 +115,29 @@ def test_an_execution_is_let_go_of_with_its_nodes(remote: FlyteRemote) -> None:
     del execution
     gc.collect()
     assert not any(reference() for reference in gone)
+
+
+@pytest.mark.parametrize("how", ["pickle", "copy", "deepcopy"])
+def test_an_execution_is_pickled_and_copied_with_all_that_it_shows(remote: FlyteRemote, how: str) -> None:
+    execution = remote.execution("finished").wait()
+    make: Any = {"pickle": lambda one: pickle.loads(pickle.dumps(one)), "copy": copy.copy, "deepcopy": copy.deepcopy}
+    twin: FlyteWorkflowExecution = make[how](execution)
+    assert type(twin) is FlyteWorkflowExecution
+    assert twin is not execution
+    assert twin == execution
+    assert dict(twin.outputs) == OUTPUTS
+    node = twin.node_executions["n2"]
+    assert type(node) is FlyteNodeExecution
+    assert type(pickle.loads(pickle.dumps(node)).task_executions[0]) is FlyteTaskExecution
+    if how == "pickle":
+        assert twin.execution_url is None
+        with pytest.raises(FlyteUsageError, match="without a remote"):
+            twin.sync()
+        assert remote.sync(twin) is twin
+    assert twin.execution_url == execution.execution_url
+    assert twin.wait() is twin
+
+
+def test_a_remote_is_not_pickled(remote: FlyteRemote) -> None:
+    with pytest.raises(FlyteUsageError, match="make another one with its `config`"):
+        pickle.dumps(remote)

@@ -8,11 +8,17 @@ from typing import Any
 import pytest
 
 from flyteasync import Options, execution_name
-from flyteasync.errors import FlyteInvalidInputException, FlyteNotLaunched, FlyteTypeException
+from flyteasync.errors import (
+    FlyteEntityNotExistException,
+    FlyteInvalidInputException,
+    FlyteNotLaunched,
+    FlyteTimeout,
+    FlyteTypeException,
+)
 from flyteasync.idl import admin
 from flyteasync.server.host import Host
 from flyteasync.sync import FlyteRemote, FlyteWorkflowExecution, Outcome
-from tests.sync.conftest import Misbehave, calls
+from tests.sync.conftest import Misbehave, calls, ctrl_c_when, wait_until
 
 SETTINGS: dict[str, Any] = {"max_launch_rate": None, "poll_interval": 0}
 
@@ -100,5 +106,45 @@ def test_wait_all_returns_the_same_objects_finished(remote: FlyteRemote) -> None
     finished = remote.wait_all(iter(executions), poll_interval=0)
     assert all(one is other for one, other in zip(finished, executions, strict=True))
     assert all(execution.is_successful for execution in finished)
-    with pytest.raises(FlyteTypeException, match="executions"):
+    with pytest.raises(FlyteTypeException, match=r"FlyteWorkflowExecution is needed; got .*FlyteLaunchPlan"):
         remote.wait_all([plan])  # type: ignore[list-item]
+
+
+def test_executions_are_had_in_the_order_in_which_they_finish(remote: FlyteRemote) -> None:
+    running = remote.execute(remote.fetch_launch_plan(name="hold"), {"name": "x"})
+    executions = [running, remote.execution("failed"), remote.execution("nowhere")]
+    with remote.as_completed(iter(executions), poll_interval=0) as outcomes:
+        first = {outcome.name: outcome for outcome in (next(outcomes), next(outcomes))}
+        assert all(isinstance(outcome, Outcome) for outcome in first.values())
+        assert first["failed"].execution is executions[1]
+        assert executions[1].is_done
+        assert isinstance(first["nowhere"].error, FlyteEntityNotExistException)
+        running.terminate("enough")
+        assert [(outcome.index, outcome.execution) for outcome in outcomes] == [(0, running)]
+        assert list(outcomes) == []
+
+
+@pytest.mark.parametrize("leave", ["block", "drop", "break", "timeout"])
+def test_who_waits_for_no_more_executions_stops_the_poller(remote: FlyteRemote, leave: str) -> None:
+    executions = [remote.execution("finished"), remote.execution("running")]
+    outcomes = remote.as_completed(executions, timeout=0.1 if leave == "timeout" else None)
+    if leave == "block":
+        with outcomes:
+            next(outcomes)
+    elif leave == "timeout":
+        with pytest.raises(FlyteTimeout, match="1 of 2 executions"):
+            list(outcomes)
+    else:
+        for _ in outcomes:
+            break
+    del outcomes
+    wait_until(lambda: remote.metrics()["waiting"] == 0)
+    assert remote.ping().version
+
+
+def test_ctrl_c_ends_the_wait_for_the_next_execution(remote: FlyteRemote) -> None:
+    outcomes = remote.as_completed([remote.execution("running")])
+    with ctrl_c_when(lambda: remote.metrics()["waiting"]), pytest.raises(KeyboardInterrupt):
+        next(outcomes)
+    assert remote.metrics()["waiting"] == 0
+    assert list(outcomes) == []

@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
-import signal
 import subprocess
 import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 
 import pytest
 
@@ -21,7 +19,7 @@ from flyteasync.server import Fault
 from flyteasync.server.host import Host
 from flyteasync.sync import FlyteRemote
 from flyteasync.sync.portal import Portal, portal
-from tests.sync.conftest import Misbehave, stats, wait_until
+from tests.sync.conftest import Misbehave, ctrl_c_when, stats, wait_until
 
 
 @pytest.fixture
@@ -30,25 +28,6 @@ def own() -> Iterator[Portal]:
     made = Portal()
     yield made
     made.close()
-
-
-@contextmanager
-def ctrl_c_when(condition: Callable[[], object]) -> Iterator[None]:
-    """Send this thread a real SIGINT as soon as a condition holds."""
-    target = threading.get_ident()
-
-    def watch() -> None:
-        end = time.monotonic() + 5
-        while not condition() and time.monotonic() < end:
-            time.sleep(0.001)
-        signal.pthread_kill(target, signal.SIGINT)
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
-        yield
-    finally:
-        thread.join()
 
 
 def test_there_is_one_thread_for_the_process() -> None:

@@ -37,7 +37,8 @@ def isolated(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pyte
 
 
 @pytest.mark.parametrize(
-    ("title", "passed"), {"test a service": 3, "script the life": 2, "inject an outage": 2}.items()
+    ("title", "passed"),
+    {"test a service": 3, "without an event loop": 3, "script the life": 2, "inject an outage": 2}.items(),
 )
 def test_an_example_passes(isolated: pytest.Pytester, title: str, passed: int) -> None:
     (example,) = (files for name, files in files().items() if title in name)

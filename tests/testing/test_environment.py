@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
 
-from flyteasync import Config, FlyteRemote
+from flyteasync import Config, FlyteRemote, sync
 from flyteasync.errors import (
     FlyteInvalidInputException,
     FlyteSystemUnavailableException,
@@ -15,7 +17,9 @@ from flyteasync.errors import (
     Status,
 )
 from flyteasync.idl import admin
+from flyteasync.remote.remote import RemoteOptions
 from flyteasync.testing import Environment, Fault, Outage, RelayConfig, ServerConfig
+from flyteasync.testing.environment import make_host
 from tests.server import build
 from tests.server.engine.nodes import sleep_gate
 from tests.support.backend import FAST, register, single
@@ -65,6 +69,40 @@ async def test_a_task_is_registered_with_a_workflow_and_a_launch_plan(environmen
 async def test_a_registration_needs_to_know_where() -> None:
     with pytest.raises(FlyteUsageError, match="name the project and the domain to register double in"):
         await Environment.connect("localhost:1").register("double")
+
+
+async def test_remotes_have_the_scope_of_a_server_that_was_started_here() -> None:
+    server = ServerConfig(projects=("mine", "yours"), domains=("staging",))
+    async with await Environment.start(where="thread", server=server) as environment:
+        assert (environment.project, environment.domain) == ("mine", "staging")
+        for remote in (environment.remote(), environment.sync_remote()):
+            assert (remote.default_project, remote.default_domain) == ("mine", "staging")
+        for remote in (environment.remote("yours", "d"), environment.sync_remote(default_project="yours")):
+            assert remote.default_project == "yours"
+        wrong: Any = {"nonsense": 1}
+        for make in (environment.remote, environment.sync_remote):
+            with pytest.raises(TypeError, match="unexpected keyword argument 'nonsense'"):
+                make(**wrong)
+    connected = Environment.connect("localhost:1")
+    assert (connected.project, connected.domain) == (None, None)
+    assert connected.remote().default_project is None
+
+
+def test_a_blocking_remote_reaches_the_server() -> None:
+    host, config = make_host(HANDLERS, where="thread")
+    with host:
+        environment = Environment.of(host, config)
+        asyncio.run(environment.register("double", {"n": int}, {"o0": int}))
+        with environment.sync_remote(options=FAST) as remote:
+            assert type(remote) is sync.FlyteRemote
+            plan = remote.fetch_launch_plan(name="double")
+            assert remote.execute(plan, {"n": 21}, wait=True).outputs["o0"] == 42
+
+
+def test_what_passes_options_of_a_remote_on_knows_all_of_them() -> None:
+    parameters = inspect.signature(FlyteRemote).parameters.values()
+    named = {parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY}
+    assert named == RemoteOptions.__optional_keys__
 
 
 async def test_faults_are_set_and_counted(environment: Environment) -> None:

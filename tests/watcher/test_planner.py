@@ -27,6 +27,7 @@ from flyteasync.watcher.plan import (
     Phase,
     Row,
     Target,
+    interval,
 )
 from flyteasync.watcher.planner import DISTRUST, Planner
 
@@ -410,6 +411,40 @@ def _is_served(world: World, index: int, person: Person, asked: list[float]) -> 
     if index in world.given_up and person.patience > LAST_LOOK + ROUND:
         assert max(asked) >= until - LAST_LOOK - COALESCE * ceiling - 0.05, "no last look before the deadline"
     assert all(later - sooner <= ceiling + ROUND for sooner, later in pairwise(asked))
+
+
+class OneExecution(World):
+    """Everybody waits for the same one."""
+
+    def name(self, index: int) -> Name:
+        return Name("p0", "d", "e0")
+
+
+@given(
+    joined=st.floats(0, 70),
+    ceiling=st.one_of(st.floats(FLOOR, 3), st.just(LATEST)),
+    patience=st.one_of(st.floats(0.02, 40), st.just(math.inf)),
+    ends=st.one_of(st.floats(0, 79), st.just(math.inf)),
+)
+def test_whoever_joins_an_old_wait_is_served_as_if_he_had_come_first(
+    joined: float, ceiling: float, patience: float, ends: float
+) -> None:
+    first = Person(0, True, True, 0.0, LATEST, math.inf, ends)
+    joiner = Person(0, True, True, joined, ceiling, patience, ends)
+    world = OneExecution([first, joiner], [], "")
+    world.run()
+    if ends < joined - LATEST:
+        return  # it was seen to end before, and is asked for anew
+    asked = [at for at in world.asked_at[0] if at >= joined]
+    until = min(joined + patience, HORIZON)
+    late = SOONEST + 4 * POLL_PACE  # it may be under way when he comes
+    if patience > late and world.seen.get(0, math.inf) > joined + late:
+        assert asked[0] <= joined + late
+    noticed = max(ends, joined) + interval(max(ends, joined) - joined, ceiling) + late
+    if noticed < until:
+        assert world.seen[0] <= noticed * (1 + 1 / AGES_PER_INTERVAL)
+    if 1 in world.given_up and patience > LAST_LOOK:
+        assert max(at for at in asked if at <= until) >= until - LAST_LOOK - COALESCE * ceiling - late
 
 
 def test_lanes_of_the_same_project_differ_by_how_they_are_asked() -> None:

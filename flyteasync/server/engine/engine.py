@@ -24,7 +24,7 @@ from .skipping import PATIENCE, Skipper
 from .surroundings import EngineSettings, Launcher, Surroundings
 from .turns import Turns
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("flyteasync.server")
 
 CLOSING_LIMIT = 1.0
 """Seconds that handlers are given to end when the engine is closed."""

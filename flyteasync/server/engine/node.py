@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     # A scope makes nodes, and a node knows its scope.
     from .scope import Scope
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("flyteasync.server")
 
 Literals = Mapping[str, core.Literal]
 

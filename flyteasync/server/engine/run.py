@@ -21,7 +21,7 @@ from .scope import Scope
 from .slots import Slots
 from .surroundings import Surroundings
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("flyteasync.server")
 
 KindOf = Callable[[core.Node, Definitions], Kind]
 

@@ -38,6 +38,9 @@ _OWN = frozenset({"_remote", "_ordinals", "_loader", "facade"})
 LOOK_LIMIT = 10.0
 """Seconds for which `wait(timeout=0)` loads the values of an execution that has finished."""
 
+TOLD_WITHIN = 0.05
+"""Seconds of a wait's time that are left when its last call ends."""
+
 
 @dataclass(eq=False)
 class _Loading:
@@ -138,7 +141,9 @@ class Renewed(WorkflowExecutionState):
         scope = asyncio.timeout_at(None if deadline.at == math.inf else deadline.at)
         try:
             async with scope:
-                await self._load(execution, ordinal, patience, deadline, nodes=nodes)
+                # Calls end a moment before, so that they can tell what went wrong.
+                calls = Deadline(deadline.at - min(TOLD_WITHIN, deadline.remaining() / 10))
+                await self._load(execution, ordinal, patience, calls, nodes=nodes)
         except TimeoutError:
             if not scope.expired():
                 raise
@@ -181,20 +186,24 @@ class Renewed(WorkflowExecutionState):
         values: bool,
         nodes: bool,
     ) -> None:
-        loop = asyncio.get_running_loop()
-        began = loop.time()
+        loop, outage = asyncio.get_running_loop(), self.watcher.outage
+        began = asked = loop.time()
         while True:
             try:
                 await self._finish(execution, ordinal, deadline, values=values, nodes=nodes)
             except FlyteError as error:
-                if patience.failed(self._name, error, loop.time()):
+                now = loop.time()
+                if patience.failed(self._name, error, now):
                     raise
+                outage.failed(error, asked, now)
                 logger.debug("what execution %s left could not be loaded: %s", self._name, error)
             else:
                 patience.forget((self._name,))
+                outage.answered(loop.time())
                 return
             jitter = random.uniform(0.9, 1.1)  # noqa: S311 - jitter is no secret
             await asyncio.sleep(jitter * interval(loop.time() - began, LATEST))
+            asked = loop.time()
 
     async def _show(self, execution: admin.Execution) -> admin.Execution:
         """Show a state that the watcher saw, with the whole error if that can be had."""

@@ -164,10 +164,7 @@ class Completions:
 
     def _ended(self, index: int, future: asyncio.Future[admin.Execution]) -> None:
         """The watcher's answer is here."""
-        if future.cancelled():
-            return
-        future.exception()  # whatever becomes of it, asyncio is not to complain that nobody asked
-        if index not in self._open:
+        if future.cancelled() or index not in self._open:
             return
         execution, wait = self._open[index]
         if wait is not None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 
 import pytest
 
 from flyteasync import FlyteWorkflowExecution
 from flyteasync.errors import FlyteRemoteClosed, FlyteSystemUnavailableException, FlyteTimeout, Status
-from flyteasync.remote.completions import Completions
 from flyteasync.server import Fault
 from tests.support.backend import Backend, remote_of
 from tests.support.loop import clock, eventually, settle
@@ -62,18 +60,3 @@ async def test_a_timeout_of_many_tells_that_the_server_did_not_answer(backend: B
     with pytest.raises(FlyteTimeout, match=r"6 of 6 executions did not finish.* did not answer.*down") as caught:
         await waiting
     assert isinstance(caught.value.__cause__, FlyteSystemUnavailableException)
-
-
-async def test_a_failure_that_comes_as_nobody_waits_any_more_is_not_complained_of(bare: Backend) -> None:
-    complaints: list[object] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
-    queue = Completions(bare.remote.watcher, ceiling=None)
-    queue.add(0, bare.remote.execution("x"))
-    closing = asyncio.ensure_future(bare.remote.watcher.aclose())
-    await asyncio.sleep(0)
-    await queue.aclose()
-    await closing
-    del queue
-    await settle()
-    gc.collect()
-    assert complaints == []

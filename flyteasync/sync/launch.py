@@ -51,6 +51,9 @@ class Launching(Fetching):
         CreateExecution is sent again. Then how far the execution is costs what its `sync` costs. Ctrl-C never
         terminates what the call may have launched.
 
+        If it stays unknown whether the execution was created, the error says so in a note, has `retryable` False, and
+        the name as the last part of its `identifier`: under this name, and no other, the launch may be tried again.
+
         Args:
             entity: a fetched launch plan, workflow or task.
             inputs: values by name; may lack those that have defaults. Never changed.

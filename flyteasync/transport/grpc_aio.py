@@ -26,6 +26,8 @@ CONNECTING_MS = 20_000
 RECONNECT_CEILING_MS = 2000
 DELIVERY_LIMIT = 1.0
 """Seconds that closing waits for events of calls that were cancelled; they take a millisecond."""
+_NO_CONNECTION = ("failed to connect to all addresses", "errors resolving ", "DNS resolution failed")
+"""How the texts begin with which gRPC's core says that it has no connection to send a call over."""
 MAX_METADATA_BYTES = 256 * 1024
 """flyteadmin sends messages of up to 32,000 bytes, escaped, and again in the status' details."""
 
@@ -192,7 +194,14 @@ class GrpcAioTransport:
             if key == STATUS_DETAILS and isinstance(value, bytes):
                 details = value
         closed = self._closed and status in (Status.CANCELLED, Status.UNAVAILABLE)
-        return TransportError(status, error.details() or "", status_details=details, closed=closed)
+        text = error.details() or ""
+        unprocessed = status is Status.UNAVAILABLE and text.startswith(_NO_CONNECTION) and not _headers_of(error)
+        return TransportError(status, text, status_details=details, closed=closed, unprocessed=unprocessed)
+
+
+def _headers_of(error: grpc.aio.AioRpcError) -> bool:
+    """Whether a server, or what stands before it, has sent any."""
+    return bool(error.initial_metadata() or error.trailing_metadata())
 
 
 def _open_channel(options: TransportOptions, roots: bytes | None) -> grpc.aio.Channel:

@@ -96,7 +96,7 @@ async def test_a_sync_that_an_outage_cuts_short_shows_the_phase(backend: Backend
     assert view.closure.phase == Phase.SUCCEEDED
     with pytest.raises(FlyteAssertion, match="not loaded yet"):
         _ = view.outputs
-    with pytest.raises(FlyteTimeout, match=r"not loaded within 0.3 s"):
+    with pytest.raises(FlyteTimeout, match=r"not loaded within 0\.3 s"):
         await view.wait(timeout=0.3)
     backend.misbehave()
     assert (await view.wait()).outputs["total"] == 5, "what was not loaded is loaded by the next wait"

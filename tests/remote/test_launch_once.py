@@ -24,6 +24,7 @@ from flyteasync.errors import (
 from flyteasync.idl import admin, core
 from flyteasync.rpc.retry import AMBIGUOUS
 from flyteasync.server import Fault
+from flyteasync.transport import TransportName
 from tests.server import build
 from tests.support.backend import Backend, register, remote_of, single
 from tests.support.loop import clock, eventually
@@ -293,11 +294,14 @@ async def test_there_is_time_left_to_look_for_what_a_slow_server_has_created(
     assert wire.calls[-1].seconds_left == pytest.approx(27, abs=1), "a look takes no more than three seconds"
 
 
-async def test_an_attempt_that_was_never_sent_needs_no_look_and_leaves_no_doubt(backend: Backend) -> None:
+@pytest.mark.parametrize("transport", ["grpc_aio", "grpclib"])
+async def test_an_attempt_that_was_never_sent_needs_no_look_and_leaves_no_doubt(
+    backend: Backend, transport: TransportName
+) -> None:
     plan = await backend.remote.fetch_launch_plan(name="nothing")
     async with Wire(hang) as gone:
         endpoint = gone.endpoint
-    async with remote_of(endpoint, transport="grpclib") as remote:
+    async with remote_of(endpoint, transport=transport) as remote:
         with pytest.raises(FlyteSystemUnavailableException) as caught:
             await remote.with_options(timeout=0.3).execute(plan, execution_name_prefix="unsent")
         assert not [name for name in remote.metrics() if "GetExecution" in name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import random
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -193,3 +194,52 @@ async def test_calls_that_never_got_a_place_are_not_attempts_that_ended(bare: Ba
         assert not [name for name in remote.metrics() if "GetDomains" in name]
         hung.cancel()
         await asyncio.wait([hung])
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize(("ordinary", "reserved"), [(1, 0), (1, 1), (2, 1), (2, 2), (3, 2)])
+async def test_places_are_neither_lost_nor_made_whatever_happens(ordinary: int, reserved: int, seed: int) -> None:
+    """Calls begin, end and are cancelled in any order, several in one turn of the loop too."""
+    chance = random.Random(f"{ordinary} {reserved} {seed}")
+    total = ordinary + reserved
+    limiter = CallLimiter(total, reserved)
+    holding: dict[asyncio.Task[None], bool] = {}
+
+    async def call(urgent: bool) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        async with limiter.place(Deadline.after(None), urgent=urgent):
+            holding[task] = urgent
+            try:
+                await asyncio.get_running_loop().create_future()
+            finally:
+                del holding[task]
+
+    calls: list[tuple[asyncio.Task[None], bool]] = []
+    for _ in range(100):
+        what = chance.choice(["begin", "begin urgent", "end", "cancel"])
+        if what.startswith("begin"):
+            urgent = what.endswith("urgent")
+            calls.append((asyncio.ensure_future(call(urgent)), urgent))
+        elif calls:
+            task, _ = calls.pop(chance.randrange(len(calls)))
+            task.cancel()
+            if what == "cancel":
+                await settle(chance.randrange(3))
+                continue  # what comes next happens before all know who have to
+        await settle(4)
+        queued = [urgent for task, urgent in calls if task not in holding]
+        assert len(holding) <= total
+        assert sum(not urgent for urgent in holding.values()) <= total - reserved
+        if True in queued:
+            assert len(holding) == total, "an urgent call waits while there is a place"
+        if False in queued:
+            assert len(holding) >= total - reserved, "an ordinary call waits while there is a place for it"
+    for task, _ in calls:
+        task.cancel()
+    if calls:
+        await asyncio.wait([task for task, _ in calls])
+    await settle(4)
+    async with AsyncExitStack() as everything:
+        for _ in range(total):
+            await everything.enter_async_context(limiter.place(Deadline.after(0), urgent=True))

@@ -121,6 +121,16 @@ async def test_an_error_has_status_text_and_details(connect: Connect) -> None:
     assert not error.unprocessed
 
 
+async def test_what_a_proxy_says_of_its_own_connections_does_not_pass_for_ours(connect: Connect) -> None:
+    async with Peer() as peer:
+        task = start(connect(peer.endpoint))
+        text = "failed to connect to all addresses; last error: UNKNOWN: ipv4:10.0.0.1:81: Connection refused"
+        (await peer.request()).fail(("grpc-status", "14"), ("grpc-message", text), ("server", "proxy"))
+        error = await failure_of(task)
+    assert (error.status, error.text) == (Status.UNAVAILABLE, text)
+    assert not error.unprocessed
+
+
 async def test_an_error_may_come_after_a_message(connect: Connect) -> None:
     async with Peer() as peer:
         task = start(connect(peer.endpoint))

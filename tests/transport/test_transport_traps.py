@@ -198,7 +198,7 @@ async def test_a_cancellation_that_is_over_does_not_turn_closing_into_one(transp
 # Connections ...
 
 
-async def test_an_endpoint_where_nobody_listens_is_unavailable(connect: Connect) -> None:
+async def test_an_endpoint_where_nobody_listens_is_unavailable_and_was_sent_nothing(connect: Connect) -> None:
     async with Wire(always(b"")) as gone:
         endpoint = gone.endpoint
     transport = connect(endpoint)
@@ -206,6 +206,16 @@ async def test_an_endpoint_where_nobody_listens_is_unavailable(connect: Connect)
         await call(transport)
     assert caught.value.status is Status.UNAVAILABLE
     assert not caught.value.closed
+    assert caught.value.unprocessed
+    await transport.aclose(0)
+
+
+async def test_a_host_that_does_not_exist_was_sent_nothing(connect: Connect) -> None:
+    transport = connect("nowhere.invalid:443")
+    with pytest.raises(TransportError) as caught:
+        await call(transport)
+    assert caught.value.status is Status.UNAVAILABLE
+    assert caught.value.unprocessed
     await transport.aclose(0)
 
 

@@ -35,10 +35,22 @@ def seconds(value: Duration, name: str = "timeout") -> float:
             f"{name} must be a number of seconds or a timedelta, got {value!r} ({type(value).__name__})"
         )
     else:
-        result = float(value)
+        result = as_float(value, name)
     if math.isnan(result) or result < 0:
         raise FlyteInvalidInputException(f"{name} must be zero or more seconds, got {value!r}")
     return result
+
+
+def as_float(value: float, name: str) -> float:
+    """A number as a float.
+
+    Raises:
+        FlyteInvalidInputException: a whole number too large for it.
+    """
+    try:
+        return float(value)
+    except OverflowError:
+        raise FlyteInvalidInputException(f"{name} is larger than any float") from None
 
 
 @dataclass(frozen=True, slots=True)

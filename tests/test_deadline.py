@@ -16,7 +16,17 @@ def test_seconds_accepts_numbers_and_timedeltas(given: float | timedelta, expect
     assert seconds(given) == expected
 
 
-@pytest.mark.parametrize("given", [-1, -0.001, math.nan, timedelta(seconds=-1), "5", True, None])
+class _Huge(int):
+    """More digits than Python shows."""
+
+    def __str__(self) -> str:
+        return "huge"
+
+
+_HUGE = _Huge(10**5000)
+
+
+@pytest.mark.parametrize("given", [-1, -0.001, math.nan, timedelta(seconds=-1), "5", True, None, 10**400, _HUGE])
 def test_seconds_refuses_what_is_no_duration_and_names_the_parameter(given: object) -> None:
     with pytest.raises(FlyteInvalidInputException, match="poll_interval"):
         seconds(given, "poll_interval")  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ ROOT = Path(__file__).parent.parent / "flyteasync"
 ROWS = {
     "on_demand": 0,
     "errors": 0,
+    "cleanup": 1,
     "deadline": 1,
     "codec": 2,
     "config": 2,

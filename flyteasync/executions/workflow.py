@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 import anyio
 from typing_extensions import override
 
+from ..cleanup import to_the_end
 from ..deadline import Deadline, Duration, seconds
 from ..entities import FlyteWorkflow, TypedInterface
 from ..errors import (
@@ -272,20 +273,23 @@ class FlyteWorkflowExecution(Renewed):
             async with execution.terminate_on_cancel():
                 await execution.wait()
 
-        The cancelled task asks for the abort, waits for the server's answer for 5 seconds at most, and goes on being
-        cancelled. Costs one TerminateExecution, if it comes to it.
+        The cancelled task asks for the abort, waits for the server's answer for 5 seconds at most, also if it is
+        cancelled again, and goes on being cancelled. Costs one TerminateExecution, if it comes to it.
         """
         try:
             yield self
         except asyncio.CancelledError:
-            with anyio.move_on_after(TERMINATE_LIMIT, shield=True):
-                try:
-                    await self.terminate(cause)
-                except FlyteError as error:
-                    # Without its causes: they may be those of a source of tokens, and hold its words.
-                    text, extra = "execution %s could not be aborted on cancellation: %s", self._name.extra()
-                    logger.warning(text, self._name, error, extra=extra)
+            await to_the_end(self._abort(cause))
             raise
+
+    async def _abort(self, cause: str) -> None:
+        with anyio.move_on_after(TERMINATE_LIMIT):
+            try:
+                await self.terminate(cause)
+            except FlyteError as error:
+                # Without its causes: they may be those of a source of tokens, and hold its words.
+                text, extra = "execution %s could not be aborted on cancellation: %s", self._name.extra()
+                logger.warning(text, self._name, error, extra=extra)
 
     async def terminate(self, cause: str) -> None:
         """Ask the server to abort the execution; it is ABORTED some time later, which `wait` waits for.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -13,10 +13,13 @@ from typing import Any, Generic, TypeVar
 from ..deadline import NEVER, Deadline
 from ..errors import FlyteError, FlyteSystemException, FlyteTimeout
 from ..executions import FlyteWorkflowExecution
+from ..executions.base import phase_name
 from ..executions.state import WorkflowExecutionState
-from ..idl import admin
+from ..idl import admin, core
 from ..watcher import Name, Wait, Watcher
 from ..watcher.patience import Trouble
+
+Phase = core.WorkflowExecutionPhase
 
 logger = logging.getLogger("flyteasync.launch")
 
@@ -33,7 +36,7 @@ class OutcomeOf(Generic[E]):
 
     Attributes:
         index: the place among the inputs or executions that were given; the first is 0.
-        name: of the execution; empty if it was not launched.
+        name: of the execution that there is, or may be; empty if none was launched, and no name was given.
         execution: finished, with its values loaded; None if it was not launched, or could not be awaited.
         error: why there is no execution; None if there is one, also if that failed.
     """
@@ -60,12 +63,19 @@ class Completions:
     """
 
     def __init__(
-        self, watcher: Watcher, *, ceiling: float | None, values: bool = True, deadline: Deadline = NEVER
+        self,
+        watcher: Watcher,
+        *,
+        ceiling: float | None,
+        values: bool = True,
+        deadline: Deadline = NEVER,
+        on_end: Callable[[], None] | None = None,
     ) -> None:
         self._watcher = watcher
         self._ceiling = ceiling
         self._deadline = deadline
         self._values = values
+        self._on_end = on_end
         self._open: dict[int, tuple[FlyteWorkflowExecution, Wait | None]] = {}
         self._seen: deque[tuple[int, FlyteWorkflowExecution, admin.Execution]] = deque()
         self._loading: set[asyncio.Task[None]] = set()
@@ -74,11 +84,12 @@ class Completions:
         self._taken = 0
         self._total: int | None = None
         self._late: str | None = None
+        self._closed = False
 
     @property
-    def unfinished(self) -> list[FlyteWorkflowExecution]:
-        """The executions that were added and have no outcome yet."""
-        return [execution for execution, _ in self._open.values()]
+    def unfinished(self) -> list[str]:
+        """The names of the executions that were added and have no outcome yet, with what was seen of them."""
+        return [_seen(execution, wait) for execution, wait in self._open.values()]
 
     @property
     def trouble(self) -> Trouble | None:
@@ -87,9 +98,11 @@ class Completions:
         return next((trouble for trouble in met if trouble is not None), None)
 
     def add(self, index: int, execution: FlyteWorkflowExecution) -> None:
-        """Wait for one more execution."""
+        """Wait for one more execution; not any more if the queue was closed."""
+        if self._closed:
+            return
         if self._late is not None:
-            self._give_up(index, execution)
+            self._give_up(index, execution, None)
             return
         if execution.is_done:
             self._open[index] = execution, None
@@ -120,17 +133,17 @@ class Completions:
         for index, (execution, wait) in list(self._open.items()):
             if wait is not None:
                 self._watcher.forget(wait)
-            self._give_up(index, execution)
+            self._give_up(index, execution, wait)
 
-    def leave(self) -> list[FlyteWorkflowExecution]:
-        """Wait no more for what runs: it will have no outcome, and counts no more. Returns it."""
-        left: list[FlyteWorkflowExecution] = []
-        for index, (execution, wait) in list(self._open.items()):
-            if wait is None or wait.future.done():
-                continue  # it has ended, and its outcome is on its way
-            self._watcher.forget(wait)
-            del self._open[index]
-            left.append(execution)
+    async def loaded(self, deadline: Deadline) -> None:
+        """Return when everything that was seen to end has its outcome, or at the deadline."""
+        while self._loading and deadline.remaining():
+            await asyncio.wait(self._loading, timeout=deadline.remaining(), return_when=asyncio.FIRST_COMPLETED)
+
+    def leave(self) -> list[tuple[int, FlyteWorkflowExecution]]:
+        """Wait no more for what has no outcome yet: it will have none, and counts no more. Returns it, by its index."""
+        left = [(index, execution) for index, (execution, _) in self._open.items()]
+        self._drop()
         if self._total is not None:
             self._total -= len(left)
         self._wake.set()
@@ -139,15 +152,26 @@ class Completions:
     async def take(self) -> Outcome | None:
         """The next outcome, as soon as there is one; None after the last one."""
         while not self._ready:
-            if self._taken == self._total:
+            if self._taken == self._total or self._closed:
                 return None
             self._wake.clear()
             await self._wake.wait()
         self._taken += 1
         return self._ready.popleft()
 
+    def close(self) -> None:
+        """Wait for nothing more, and load nothing more; what is there already may still be taken."""
+        self._closed = True
+        self._drop()
+        self._wake.set()
+
     async def aclose(self) -> None:
-        """Stop waiting and loading."""
+        """As `close`; returns when all tasks have ended."""
+        self.close()
+        if self._loading:
+            await asyncio.wait(self._loading)
+
+    def _drop(self) -> None:
         for _, wait in self._open.values():
             if wait is not None:
                 self._watcher.forget(wait)
@@ -155,17 +179,22 @@ class Completions:
         self._seen.clear()
         for task in self._loading:
             task.cancel()
-        if self._loading:
-            await asyncio.wait(self._loading)
 
-    def _give_up(self, index: int, execution: FlyteWorkflowExecution) -> None:
-        text = f"execution {execution.short_string()} did not finish within {self._late}"
+    def _give_up(self, index: int, execution: FlyteWorkflowExecution, wait: Wait | None) -> None:
+        if execution.is_done or (wait is None and index in self._open):
+            text = (
+                f"execution {Name.of(execution.id)} has finished, but what it left was not loaded within {self._late}"
+            )
+        else:
+            text = f"execution {_seen(execution, wait)} did not finish within {self._late}"
         self.put(Outcome(index, execution.id.name, error=FlyteTimeout(text, identifier=str(Name.of(execution.id)))))
 
     def _ended(self, index: int, future: asyncio.Future[admin.Execution]) -> None:
         """The watcher's answer is here."""
         if future.cancelled() or index not in self._open:
             return
+        if self._on_end is not None:
+            self._on_end()
         execution, wait = self._open[index]
         if wait is not None:
             self._watcher.forget(wait)
@@ -203,6 +232,13 @@ class Completions:
             outcome = Outcome(index, execution.id.name, execution)
         if index in self._open:  # else it was given up meanwhile
             self.put(outcome)
+
+
+def _seen(execution: FlyteWorkflowExecution, wait: Wait | None) -> str:
+    """An execution's name, with its phase if anybody saw one."""
+    phase = execution.snapshot.phase if wait is None or wait.target.phase is None else wait.target.phase
+    name = str(Name.of(execution.id))
+    return name if phase == Phase.UNDEFINED else f"{name} ({phase_name(phase)})"
 
 
 def _ours(error: BaseException) -> FlyteError:

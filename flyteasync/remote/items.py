@@ -5,15 +5,23 @@ from __future__ import annotations
 import asyncio
 import itertools
 from abc import abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping, Sequence
-from contextlib import aclosing
+from collections import deque
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass
 from typing import Any, cast
 
-import anyio
 from typing_extensions import override
 
-from ..errors import FlyteInvalidInputException
+from ..errors import FlyteError, FlyteInvalidInputException
 from .names import check_name
 
 Inputs = Iterable[Mapping[str, Any]] | AsyncIterable[Mapping[str, Any]]
@@ -38,85 +46,140 @@ class Item:
     index: int
     inputs: Mapping[str, Any]
     name: str | None = None
-    error: FlyteInvalidInputException | None = None
+    error: FlyteError | None = None
 
 
 class Sliced(AsyncIterable[Mapping[str, Any]]):
     """Inputs that somebody else reads, several at a time."""
 
     @abstractmethod
-    def slices(self, size: int) -> AsyncGenerator[list[Mapping[str, Any]]]:
-        """The inputs, `size` at the most at a time; raises what reading them raised, after what came before it."""
+    async def next(self, size: int) -> list[Mapping[str, Any]]:
+        """The next inputs, `size` at the most; none after the last.
+
+        Raises what reading them raised, after what came before it. What was read for a call that was cancelled is not
+        lost: see `rest`.
+        """
+
+    @abstractmethod
+    def rest(self) -> Iterator[Mapping[str, Any]]:
+        """What was read and not handed out."""
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """Read no more."""
 
     @override
     async def __aiter__(self) -> AsyncGenerator[Mapping[str, Any]]:
-        async with aclosing(self.slices(1)) as slices:
-            async for (given,) in slices:
-                yield given
+        while batch := await self.next(1):
+            yield batch[0]
 
 
-async def items_of(inputs: Inputs, names: Names | None) -> AsyncGenerator[list[Item]]:
-    """The items, as many at a time as may be looked up together: one without names.
+class Source:
+    """Takes inputs, and numbers and names them; knows what it has taken and not handed out.
 
-    Raises whatever the inputs or a function of names raise, after everything that came before it.
+    With names, up to 200 are taken before there is room for them.
     """
-    size = 1 if names is None else AHEAD
-    batches = _batches(inputs, size)
-    namer = _Namer(names)
-    async with aclosing(batches):
-        async for batch in batches:
-            items: list[Item] = []
-            failure = None
-            try:
-                for given in batch:
-                    items.append(namer.item(given))  # noqa: PERF401 # those before a failure count
-            except Exception as error:  # noqa: BLE001 # a caller's function may raise anything
-                failure = error
-            if items:
-                yield items
-            if failure is not None:
-                raise failure
+
+    def __init__(self, inputs: Inputs, names: Names | None) -> None:
+        self._namer = _Namer(names)
+        self._failure: FlyteInvalidInputException | None = None
+        self._inputs: Sliced | _Slices | _Singly | _Ahead
+        self._size = size = 1 if names is None else AHEAD
+        if isinstance(inputs, Sliced):
+            self._inputs = inputs
+        elif not isinstance(inputs, AsyncIterable):
+            self._inputs = _Slices(inputs)
+        elif names is None:
+            self._inputs = _Singly(inputs)
+        else:
+            self._inputs = _Ahead(inputs, size)
+
+    async def next(self) -> list[Item]:
+        """The next items, as many as may be looked up together: one without names; none after the last.
+
+        Raises what the inputs raise, after everything that came before it, and FlyteInvalidInputException if there are
+        more or fewer names than inputs.
+        """
+        if self._failure is not None:
+            raise self._failure
+        given = await self._inputs.next(self._size)
+        items = [self._namer.item(each) for each in given[: self._namer.left]]
+        if len(items) < len(given) or (not given and self._namer.left):
+            self._failure = self._namer.mismatch(more=len(given) > 0)
+            if not items:
+                raise self._failure
+        return items
+
+    def begun(self) -> None:
+        """One that was handed out is kept no longer: there is room to take another one."""
+        if isinstance(self._inputs, _Ahead):
+            self._inputs.begun()
+
+    def rest(self) -> Iterator[Item]:
+        """What was taken and not handed out; of inputs that are a sequence, all that is left. Then there is none."""
+        return map(self._namer.item, self._inputs.rest())
+
+    async def aclose(self) -> None:
+        """Take no more."""
+        if isinstance(self._inputs, (Sliced, _Ahead)):
+            await self._inputs.aclose()
 
 
 class _Namer:
-    """Numbers and names inputs; a name that is not valid, or there already, is the item's error."""
+    """Numbers and names inputs; what is wrong with a name is the item's error."""
 
     def __init__(self, names: Names | None) -> None:
         self._names = names
-        self._count = itertools.count()
+        self._count = 0
         self._seen: set[str] = set()
 
+    @property
+    def left(self) -> int | None:
+        """How many names there are for further inputs; None if names are made."""
+        return None if self._names is None or callable(self._names) else max(0, len(self._names) - self._count)
+
+    def mismatch(self, *, more: bool) -> FlyteInvalidInputException:
+        """What to raise if there are more inputs than names, or fewer."""
+        names = self._count + (self.left or 0)
+        return FlyteInvalidInputException(f"there are {names} names, and {'more' if more else self._count} inputs")
+
     def item(self, inputs: Mapping[str, Any]) -> Item:
-        index = next(self._count)
+        """The next item."""
+        index, self._count = self._count, self._count + 1
         if self._names is None:
             return Item(index, inputs)
         if not callable(self._names):
-            if index >= len(self._names):
-                raise FlyteInvalidInputException(f"there are {len(self._names)} names, and more inputs")
-            return Item(index, inputs, self._names[index])
-        name = self._names(inputs)
+            return Item(index, inputs, self._names[index] if index < len(self._names) else None)
         try:
+            name = self._names(inputs)
             check_name(name, f"the name of input {index}")
         except FlyteInvalidInputException as error:
-            return Item(index, inputs, str(name), error)
+            return Item(index, inputs, None, error)
+        except Exception as cause:  # noqa: BLE001 # a caller's function may raise anything
+            error = FlyteInvalidInputException(f"the function of names failed for input {index}: {cause!r}")
+            error.__cause__ = cause
+            return Item(index, inputs, None, error)
         if name in self._seen:
             return Item(index, inputs, name, FlyteInvalidInputException(f"the name {name!r} is there twice"))
         self._seen.add(name)
         return Item(index, inputs, name)
 
 
-def check_names_given(names: Iterable[str] | Callable[[Mapping[str, Any]], str], inputs: object) -> Names:
+def check_names_given(names: object, inputs: object) -> Names:
     """The names, checked as far as they are known.
 
     Raises:
-        FlyteInvalidInputException: a name that is not valid or there twice, or another number of names than of inputs.
+        FlyteInvalidInputException: neither a sequence nor a function; a name that is not valid or there twice; or
+            another number of names than of inputs.
     """
     if callable(names):
-        return names
-    if isinstance(names, (str, Mapping)) or not isinstance(names, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
-        kind = type(cast("object", names)).__name__
-        raise FlyteInvalidInputException(f"names must be an iterable of texts, or a function of the inputs, got {kind}")
-    checked = [check_name(name, "a name") for name in names]
+        return cast("Names", names)
+    if isinstance(names, (str, bytes)) or not isinstance(names, Sequence):
+        kind = type(names).__name__
+        raise FlyteInvalidInputException(
+            f"names must be a sequence of texts, such as a list, or a function of the inputs, got {kind}"
+        )
+    checked = [check_name(name, "a name") for name in cast("Sequence[str]", names)]
     if len(set(checked)) < len(checked):
         seen: set[str] = set()
         twice = next(name for name in checked if name in seen or seen.add(name))
@@ -127,68 +190,88 @@ def check_names_given(names: Iterable[str] | Callable[[Mapping[str, Any]], str],
     return checked
 
 
-def _batches(inputs: Inputs, size: int) -> AsyncGenerator[list[Mapping[str, Any]]]:
-    if isinstance(inputs, Sliced):
-        return inputs.slices(size)
-    return _ahead(inputs, size) if isinstance(inputs, AsyncIterable) else _slices(inputs, size)
+class _Slices:
+    """Inputs that do not have to be waited for."""
 
+    def __init__(self, inputs: Iterable[Mapping[str, Any]]) -> None:
+        self._iterator = iter(inputs)
+        self._is_sequence = isinstance(inputs, Sequence)
+        self._failure: Exception | None = None
 
-async def _slices(inputs: Iterable[Mapping[str, Any]], size: int) -> AsyncGenerator[list[Mapping[str, Any]]]:
-    iterator = iter(inputs)
-    while True:
+    async def next(self, size: int) -> list[Mapping[str, Any]]:
         batch: list[Mapping[str, Any]] = []
-        failure = None
+        if self._failure is None:
+            try:
+                batch.extend(itertools.islice(self._iterator, size))
+            except Exception as error:  # noqa: BLE001 # the inputs' own; what came before it counts
+                self._failure = error
+        if self._failure is not None and not batch:
+            raise self._failure
+        return batch
+
+    def rest(self) -> Iterator[Mapping[str, Any]]:
+        return self._iterator if self._is_sequence else iter(())
+
+
+class _Singly:
+    """Inputs that come one by one."""
+
+    def __init__(self, inputs: AsyncIterable[Mapping[str, Any]]) -> None:
+        self._iterator = aiter(inputs)
+
+    async def next(self, _size: int) -> list[Mapping[str, Any]]:
         try:
-            batch.extend(itertools.islice(iterator, size))
-        except Exception as error:  # noqa: BLE001 # the inputs' own; what came before it counts
-            failure = error
-        if batch:
-            yield batch
-        if failure is not None:
-            raise failure
-        if not batch:
+            return [await anext(self._iterator)]
+        except StopAsyncIteration:
+            return []
+
+    def rest(self) -> Iterator[Mapping[str, Any]]:
+        return iter(())
+
+
+class _Ahead:
+    """Inputs that come one by one, and are taken before they are needed; nobody waits for a batch to be full."""
+
+    def __init__(self, inputs: AsyncIterable[Mapping[str, Any]], size: int) -> None:
+        self._iterator = aiter(inputs)
+        self._room = asyncio.Semaphore(size)
+        self._taken: deque[Mapping[str, Any]] = deque()
+        self._some = asyncio.Event()
+        self._reading: asyncio.Task[None] | None = None
+        self._failure: Exception | None = None
+
+    async def next(self, _size: int) -> list[Mapping[str, Any]]:
+        if self._reading is None:
+            self._reading = asyncio.get_running_loop().create_task(self._read(self._iterator))
+        while not self._taken and not self._reading.done():
+            self._some.clear()
+            await self._some.wait()
+        if self._failure is not None and not self._taken:
+            raise self._failure
+        return list(self.rest())
+
+    def begun(self) -> None:
+        self._room.release()
+
+    def rest(self) -> Iterator[Mapping[str, Any]]:
+        taken, self._taken = self._taken, deque()
+        return iter(taken)
+
+    async def aclose(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.wait([self._reading])
+
+    async def _read(self, inputs: AsyncIterator[Mapping[str, Any]]) -> None:
+        try:
+            while True:
+                await self._room.acquire()  # first, so that nothing is taken that could get lost
+                given = await anext(inputs)
+                self._taken.append(given)
+                self._some.set()
+        except StopAsyncIteration:
             return
-
-
-async def _ahead(inputs: AsyncIterable[Mapping[str, Any]], size: int) -> AsyncGenerator[list[Mapping[str, Any]]]:
-    """What is there already, `size` at the most; nobody waits for a batch to be full."""
-    if size == 1:
-        async for given in inputs:
-            yield [given]
-        return
-    arrived: asyncio.Queue[Mapping[str, Any] | _End] = asyncio.Queue(size)
-    reading = asyncio.get_running_loop().create_task(_read(inputs, arrived))
-    try:
-        end = None
-        while end is None:
-            following, batch = await arrived.get(), list[Mapping[str, Any]]()
-            while not isinstance(following, _End):
-                batch.append(following)
-                if len(batch) == size or arrived.empty():
-                    break
-                following = arrived.get_nowait()
-            else:
-                end = following
-            if batch:
-                yield batch
-        if end.failure is not None:
-            raise end.failure
-    finally:
-        reading.cancel()
-        with anyio.CancelScope(shield=True):
-            await asyncio.wait([reading])
-
-
-@dataclass(frozen=True)
-class _End:
-    failure: Exception | None = None
-
-
-async def _read(inputs: AsyncIterable[Mapping[str, Any]], arrived: asyncio.Queue[Mapping[str, Any] | _End]) -> None:
-    try:
-        async for given in inputs:
-            await arrived.put(given)
-    except Exception as error:  # noqa: BLE001 # the inputs' own, for whoever takes them
-        await arrived.put(_End(error))
-    else:
-        await arrived.put(_End())
+        except Exception as error:  # noqa: BLE001 # the inputs' own, for whoever takes them
+            self._failure = error
+        finally:
+            self._some.set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
@@ -58,12 +59,23 @@ class Launcher:
         launched = await self._remote.creation.create_named(request, full, on_conflict)
         return self._execution(target, request, full, launched)
 
-    async def launch_absent(self, inputs: Mapping[str, Any], name: str) -> FlyteWorkflowExecution:
-        """Launch under a name that was not taken a moment ago."""
+    async def launch_absent(
+        self, inputs: Mapping[str, Any], name: str, until: float
+    ) -> tuple[FlyteWorkflowExecution, Origin]:
+        """Launch under a name that was not taken a moment ago; tells how the execution came about.
+
+        Args:
+            inputs: values by name.
+            name: the name.
+            until: when, on the loop's clock, what is known of the name has grown old, so that it is looked for again.
+        """
         full = self._name(name)
-        target, request = await self._request(inputs, full)
-        launched = await self._remote.creation.create_absent(request, full, "same")
-        return self._execution(target, request, full, launched)
+        target, request = await self._request(inputs, full)  # may have to ask for the launch plan
+        if asyncio.get_running_loop().time() > until:
+            launched = await self._remote.creation.create_named(request, full, "same")
+        else:
+            launched = await self._remote.creation.create_absent(request, full, "same")
+        return self._execution(target, request, full, launched), launched.origin
 
     async def adopt(self, inputs: Mapping[str, Any], name: str, found: admin.Execution) -> FlyteWorkflowExecution:
         """Take an execution that has the name already, if it is what would be launched."""

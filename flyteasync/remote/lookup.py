@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import Iterable, Sequence
 
 from ..errors import FlyteDecodeError, FlyteEntityNotExistException, FlyteError, FlyteResourceExhausted
 from ..idl import admin
 from ..idl.services import AdminService
 from ..watcher import Name
+from .holds import is_outage
 
 FRESH = 10.0
 """Seconds for which an answer is relied on: creating an execution that another process has created meanwhile would
@@ -38,26 +40,40 @@ class Lookup:
         self._expected = list(names)
         self._answers = {}
 
+    @property
+    def fresh_until(self) -> float:
+        """When the last answer grows old, on the loop's clock."""
+        return self._asked_at + FRESH
+
     async def find(self, name: str) -> admin.Execution | None:
         """The execution of a name, as lists show it; None if there is none.
 
         Raises:
-            FlyteError: the server could not be asked.
+            FlyteError: the server could not be asked. One that may pass is not remembered: the next look asks again.
         """
         now = asyncio.get_running_loop().time()
-        if name not in self._answers or now - self._asked_at > FRESH:
+        if name not in self._answers or now > self.fresh_until:
             names = self._expected[self._expected.index(name) :] if name in self._expected else [name]
             self._asked_at = now
+            self._answers = {}
             try:
                 found = await self._ask(names)
             except FlyteError as error:
+                if is_outage(error):
+                    raise
                 self._answers = dict.fromkeys(names, error)  # none of them is asked for again at once
             else:
                 self._answers = {each: found.get(each) for each in names}
         answer = self._answers[name]
         if isinstance(answer, FlyteError):
+            answer = copy.copy(answer)  # a raised exception collects the traceback of its raiser
+            answer.identifier = str(Name(self._project, self._domain, name))
             raise answer
         return answer
+
+    async def look(self, name: str) -> admin.Execution | None:
+        """The execution of a name as it is now; None if there is none."""
+        return (await self._ask_singly(name)).get(name)
 
     async def _ask(self, names: Sequence[str]) -> dict[str, admin.Execution]:
         if len(names) == 1:

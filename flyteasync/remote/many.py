@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 
-from ..deadline import Deadline, Duration, seconds, within
+from ..deadline import Deadline, Duration, as_float, seconds, within
 from ..errors import FlyteInvalidInputException, FlyteTimeout, FlyteTypeException
 from .checks import check_names, check_type_hints, executions_of, kind_of
 from .names import generate_name
@@ -109,7 +109,7 @@ class Many(Running):
         project: str | None = None,
         domain: str | None = None,
         *,
-        names: Iterable[str] | Callable[[Mapping[str, Any]], str] | None = None,
+        names: Sequence[str] | Callable[[Mapping[str, Any]], str] | None = None,
         execution_name_prefix: str | None = None,
         options: OptionsLike | None = None,
         type_hints: dict[str, type] | None = None,
@@ -174,9 +174,10 @@ class Many(Running):
                 that are no mapping.
         """
         # A program that launches one does not pay for what launching many needs.
+        from .driving import RunSettings
         from .items import check_names_given
         from .launcher import Launcher, fetched, settings_of
-        from .runs import Runs, RunSettings
+        from .runs import Runs
 
         _check_inputs(entity, inputs)
         check_type_hints(type_hints)
@@ -221,7 +222,7 @@ def _count(what: str, value: object) -> int:
 def _rate(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise FlyteInvalidInputException(f"max_launch_rate must be a number, got {value!r}")
-    return _positive("max_launch_rate", value)
+    return _positive("max_launch_rate", as_float(value, "max_launch_rate"))
 
 
 def _positive(what: str, value: float) -> float:
@@ -242,20 +243,21 @@ def _executions(executions: Iterable[FlyteWorkflowExecution]) -> list[FlyteWorkf
     return executions_of(executions, FlyteWorkflowExecution, EXECUTION)
 
 
-def _check_inputs(entity: Any, inputs: Any) -> None:
+def _check_inputs(entity: Any, inputs: object) -> None:
     from ..entities import LazyEntity
     from .launch_request import check_entity
 
     if not isinstance(entity, LazyEntity):
         check_entity(entity)
     # A mapping or a text can be iterated over, too, and was meant to be one input.
-    if hasattr(inputs, "keys") or isinstance(inputs, str) or not isinstance(inputs, (Iterable, AsyncIterable)):
+    single = hasattr(inputs, "keys") or isinstance(inputs, (str, bytes, bytearray))
+    if single or not isinstance(inputs, (Iterable, AsyncIterable)):
         raise FlyteTypeException(
             f"inputs must be an iterable of mappings, one for each execution, got {kind_of(inputs)}"
         )
 
 
-def _too_late(unfinished: list[FlyteWorkflowExecution], total: int, limit: float) -> FlyteTimeout:
-    some = ", ".join(execution.short_string() for execution in unfinished[:3])
+def _too_late(unfinished: list[str], total: int, limit: float) -> FlyteTimeout:
+    some = ", ".join(unfinished[:3])
     more = ", ..." if len(unfinished) > 3 else ""
     return FlyteTimeout(f"{len(unfinished)} of {total} executions did not finish within {limit:g} s: {some}{more}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 from types import CoroutineType
@@ -17,6 +18,8 @@ from .limits import CallLimiter, CallStats, RetryBudget
 from .options import CallOptions, TokenSource, check_token
 from .retry import Again, kind_of, may_repeat, repeat
 from .status import error_of, identify, tokenless, undecodable
+
+logger = logging.getLogger("flyteasync.rpc")
 
 T = TypeVar("T")
 
@@ -183,6 +186,7 @@ class RpcCaller:
                 return reply
         except TransportError as failure:
             error = error_of(failure, path, self._transport.endpoint, request)
+            self._tell_if_out_of_reach(failure)
             if not failure.closed and may_repeat(
                 kind_of(path),
                 failure.status,
@@ -192,3 +196,16 @@ class RpcCaller:
             ):
                 raise Again(error) from None
             raise error from None
+
+    def _tell_if_out_of_reach(self, failure: TransportError) -> None:
+        """Say once that there was never a connection: a wrong address or setting is tried as long as an outage is."""
+        stats = self.stats
+        if stats.reached or stats.successes or failure.closed:
+            return
+        if not failure.unprocessed:
+            stats.reached = True
+        elif failure.status is Status.UNAVAILABLE:
+            stats.reached = True
+            logger.warning(
+                "there has been no connection to %s yet; calls go on trying: %s", self._transport.endpoint, failure.text
+            )

@@ -145,6 +145,7 @@ class CallStats:
         retries: by method name; of CreateExecution, creations that were repeated after a look included.
         successes: by method name.
         in_flight: attempts under way now.
+        reached: the server has answered, in whatever way; or it was said in the log that it cannot be reached.
     """
 
     attempts: Counter[str] = field(default_factory=Counter[str])
@@ -152,3 +153,4 @@ class CallStats:
     retries: Counter[str] = field(default_factory=Counter[str])
     successes: Counter[str] = field(default_factory=Counter[str])
     in_flight: int = 0
+    reached: bool = False

@@ -43,6 +43,9 @@ _CLASSES: dict[Status, type[FlyteError]] = {
     Status.UNAUTHENTICATED: FlyteAuthenticationException,
 }
 
+_PLAIN_TEXT_SIGN, _PLAIN_TEXT_HINT = "WRONG_VERSION_NUMBER", "; the server seems to speak plain text: insecure=True?"
+"""How OpenSSL and BoringSSL name what is no TLS, and what it means to a user."""
+
 _UNPROCESSED = "_unprocessed"
 """Set in an error whose call had no effect; for the package itself: a caller goes by `retryable`."""
 
@@ -115,7 +118,8 @@ def _error_of(failure: TransportError, method: str, endpoint: str, request: obje
     if failure.closed:
         return FlyteRemoteClosed(f"the remote was closed while {method} was under way", method=method)
     target = identify(request)
-    text = f"{failure.text or 'no message'} ({_call(method, target, endpoint)}: {failure.status.name})"
+    hint = _PLAIN_TEXT_HINT if _PLAIN_TEXT_SIGN in failure.text else ""
+    text = f"{failure.text or 'no message'}{hint} ({_call(method, target, endpoint)}: {failure.status.name})"
     return _CLASSES.get(failure.status, FlyteSystemException)(
         text,
         method=method,

@@ -8,7 +8,7 @@ import itertools
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +25,9 @@ Read = tuple[list[Given], Exception | None]
 
 PATIENCE = 0.1
 """Seconds after which no further input is read before those that are there are launched."""
+
+READ_LIMIT = 1.0
+"""Seconds that whoever stops launching waits for the end of what is being read."""
 
 
 class CallersInputs(Sliced):
@@ -43,13 +46,15 @@ class CallersInputs(Sliced):
         self._inputs = inputs
         self._iterator: Iterator[Given] | None = None
         self._names = names
-        self._named: deque[str] = deque()
+        self._named: deque[str | Exception] = deque()
         self._changed = threading.Condition()
         self._request: _Request | None = None
+        self._asked: _Request | None = None
+        self._failure: Exception | None = None
 
     def name(self, given: Given, /) -> str:
         """The name of the next input; for the loop, which asks in the order in which the inputs came."""
-        return self._named.popleft()
+        return _told(self._named.popleft())
 
     def serve(self, done: concurrent.futures.Future[Any]) -> None:
         """Read inputs in this thread, as the loop asks for them, until something is done."""
@@ -59,30 +64,42 @@ class CallersInputs(Sliced):
             with self._changed:
                 self._changed.wait_for(lambda: self._request is not None or done.done())
                 request, self._request = self._request, None
+                if request is not None:
+                    request.begun = True
                 finished = done.done()
             if request is not None:
                 self._answer(request)
 
     @override
-    async def slices(self, size: int) -> AsyncGenerator[list[Given]]:
-        """The inputs, `size` at the most at a time, as soon as some thread serves."""
-        while True:
-            read, failure = await self._ask(size)
-            if read:
-                yield read
-            if failure is not None:
-                raise failure
-            if not read:
-                return
-
-    async def _ask(self, size: int) -> Read:
-        request = _Request(size, asyncio.get_running_loop().create_future())
+    async def next(self, size: int) -> list[Given]:
+        """The next inputs, `size` at the most, as soon as some thread serves."""
+        if self._failure is not None:
+            raise self._failure
+        request = self._asked = _Request(size, asyncio.get_running_loop().create_future())
         self._put(request)
         try:
-            return await request.answered
+            await asyncio.wait([request.answered])  # cancelling whoever asks does not undo what is read already
         finally:
             if self._request is request:
                 self._put(None)
+        read, self._failure = request.answered.result()
+        self._asked = None
+        if self._failure is not None and not read:
+            raise self._failure
+        return read
+
+    @override
+    def rest(self) -> Iterator[Given]:
+        """What was read for somebody who had stopped launching when it came."""
+        asked, self._asked = self._asked, None
+        return iter(asked.answered.result()[0] if asked is not None and asked.answered.done() else ())
+
+    @override
+    async def aclose(self) -> None:
+        """Ask for no more, and have the end of what is being read, if that comes soon."""
+        asked = self._asked
+        if asked is not None and asked.begun:
+            await asyncio.wait([asked.answered], timeout=READ_LIMIT)
 
     def _put(self, request: _Request | None) -> None:
         with self._changed:
@@ -110,19 +127,20 @@ class CallersInputs(Sliced):
         until = time.monotonic() + PATIENCE
         for given in itertools.islice(self._iterator, size):
             if self._names is not None:
-                self._named.append(self._names(given))
+                self._named.append(_name(given, self._names))
             read.append(given)
             if time.monotonic() >= until:
                 return
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class _Request:
     size: int
     answered: asyncio.Future[Read]
+    begun: bool = False
 
     def answer(self, read: list[Given], failure: Exception | None) -> None:
-        """Give the loop what was read; whoever stopped launching meanwhile does not get it."""
+        """Give the loop what was read."""
 
         def tell() -> None:
             if not self.answered.done():
@@ -133,8 +151,8 @@ class _Request:
 
 
 def callers_own(
-    inputs: Inputs, names: Iterable[str] | NameOf | None
-) -> tuple[Inputs, Iterable[str] | NameOf | None, CallersInputs | None]:
+    inputs: Inputs, names: Sequence[str] | NameOf | None
+) -> tuple[Inputs, Sequence[str] | NameOf | None, CallersInputs | None]:
     """Inputs and names without the caller's code, and who reads them if they have any; refuses nothing.
 
     A sequence is looked at once, here: all of its inputs have an outcome, also if launching is stopped.
@@ -151,19 +169,19 @@ def callers_own(
 
 
 def _named(inputs: Sequence[Given], names: NameOf) -> NameOf:
-    """A function that has the names already; raises what naming raised when its turn comes."""
-    made: deque[str] = deque()
-    failure: Exception | None = None
-    for given in inputs:
-        try:
-            made.append(names(given))
-        except Exception as error:  # noqa: BLE001 # a caller's function may raise anything
-            failure = error
-            break
+    """A function that has the names already; raises what naming an input raised when its turn comes."""
+    made = deque(_name(given, names) for given in inputs)
+    return lambda _given: _told(made.popleft())
 
-    def name(_given: Given) -> str:
-        if failure is not None and not made:
-            raise failure
-        return made.popleft()
 
+def _name(given: Given, names: NameOf) -> str | Exception:
+    try:
+        return names(given)
+    except Exception as error:  # noqa: BLE001 # a caller's function may raise anything
+        return error
+
+
+def _told(name: str | Exception) -> str:
+    if isinstance(name, Exception):
+        raise name
     return name

@@ -114,7 +114,7 @@ class Launching(Fetching):
         project: str | None = None,
         domain: str | None = None,
         *,
-        names: Iterable[str] | Callable[[Mapping[str, Any]], str] | None = None,
+        names: Sequence[str] | Callable[[Mapping[str, Any]], str] | None = None,
         execution_name_prefix: str | None = None,
         options: OptionsLike | None = None,
         type_hints: dict[str, type] | None = None,
@@ -146,7 +146,7 @@ class Launching(Fetching):
         An iterable is read, and a function of names called, in the thread that iterates over the outcomes, whenever it
         asks for the next one: so cursors of databases, blocking calls and Ctrl-C work as they do in any `for` loop. An
         input that takes long to come therefore holds up the outcomes, and an iterable that waits for something of the
-        same loop waits for ever. What is being read when another thread stops the launching is not launched. A sequence
+        same loop waits for ever. A sequence
         is read, and all of its inputs are named, at once, by the thread that calls this; an async iterable is read in
         the facade's own event loop, where nothing may block.
 

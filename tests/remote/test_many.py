@@ -312,6 +312,8 @@ async def test_launches_keep_to_the_rate() -> None:
         ({"max_launch_rate": 0}, FlyteInvalidInputException),
         ({"max_launch_rate": math.nan}, FlyteInvalidInputException),
         ({"max_launch_rate": -5}, FlyteInvalidInputException),
+        ({"max_launch_rate": 10**400}, FlyteInvalidInputException),
+        ({"timeout": 10**400}, FlyteInvalidInputException),
         ({"max_launch_rate": "5"}, FlyteInvalidInputException),
         ({"timeout": -1}, FlyteInvalidInputException),
         ({"timeout": 0}, FlyteInvalidInputException),
@@ -321,6 +323,9 @@ async def test_launches_keep_to_the_rate() -> None:
         ({"names": ["No_good"]}, FlyteInvalidInputException),
         ({"names": "name"}, FlyteInvalidInputException),
         ({"names": 5}, FlyteInvalidInputException),
+        ({"names": iter(["a"])}, FlyteInvalidInputException),
+        ({"names": {"a"}}, FlyteInvalidInputException),
+        ({"names": b"a"}, FlyteInvalidInputException),
         ({"names": [5]}, FlyteInvalidInputException),
         ({"names": ["a", "b"]}, FlyteInvalidInputException),
         ({"names": []}, FlyteInvalidInputException),
@@ -332,6 +337,7 @@ async def test_launches_keep_to_the_rate() -> None:
         ({"inputs": 5}, FlyteTypeException),
         ({"inputs": None}, FlyteTypeException),
         ({"inputs": "abc"}, FlyteTypeException),
+        ({"inputs": b"abc"}, FlyteTypeException),
         ({"inputs": {"name": "x"}}, FlyteTypeException),
         ({"entity": "hold"}, FlyteTypeException),
     ],
@@ -401,3 +407,23 @@ async def test_terminate_on_cancel_aborts_the_execution_and_goes_on_being_cancel
         await execution.wait(poll_interval=0)
         assert execution.error is not None
         assert execution.error.message == "the request was cancelled"
+
+
+async def test_terminate_on_cancel_aborts_the_execution_though_the_task_is_cancelled_twice() -> None:
+    async with Backend() as backend:
+        (execution,) = await launch(backend, "hold", {"name": "x"})
+        backend.misbehave(Fault(method="TerminateExecution", kind="delay", delay=0.05))
+
+        async def work() -> None:
+            async with execution.terminate_on_cancel("the request was cancelled"):
+                await execution.wait()
+
+        task = asyncio.create_task(work())
+        await eventually(lambda: backend.held and backend.remote.watcher.waiting)
+        task.cancel()
+        await eventually(lambda: backend.server.stats.in_flight)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await execution.sync()
+        assert execution.closure.abort_metadata is not None

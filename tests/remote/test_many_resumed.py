@@ -162,12 +162,36 @@ async def test_what_comes_before_a_failure_of_the_inputs_is_launched_and_has_out
     assert backend.calls("CreateExecution") == 2
 
 
-async def test_a_function_of_names_that_fails_is_the_callers_error_after_what_came_before(backend: Backend) -> None:
+async def test_a_function_of_names_that_fails_is_the_outcome_of_its_input_and_the_others_go_on(
+    backend: Backend,
+) -> None:
     plan = await backend.remote.fetch_launch_plan(name="hold")
     backend.gate.set()
-    with pytest.raises(KeyError, match="name"):
-        await collect(backend.remote.execute_many(plan, [{"name": "0"}, {"n": "1"}], names=name_of, **SETTINGS))
-    assert backend.calls("CreateExecution") == 1
+    inputs = [{"name": "0"}, {"n": "1"}, {"name": "2"}]
+    runs = await collect(backend.remote.execute_many(plan, inputs, names=name_of, **SETTINGS))
+    errors = {run.index: run.error for run in runs}
+    assert errors[0] is errors[2] is None
+    assert isinstance(errors[1], FlyteInvalidInputException)
+    assert isinstance(errors[1].__cause__, KeyError)
+    assert "the function of names failed for input 1: KeyError('name')" in str(errors[1])
+    assert backend.calls("CreateExecution") == 2
+
+
+@pytest.mark.parametrize("lazy", [False, True], ids=["iterable", "async iterable"])
+async def test_fewer_inputs_than_names_is_an_error_after_those_that_there_are(backend: Backend, lazy: bool) -> None:
+    plan = await backend.remote.fetch_launch_plan(name="hold")
+    backend.gate.set()
+    inputs: Any = held(2) if lazy else ({"name": str(index)} for index in range(2))
+    seen: list[Outcome] = []
+
+    async def take() -> None:
+        async with backend.remote.execute_many(plan, inputs, names=["a", "b", "c"], **SETTINGS) as runs:
+            async for run in runs:
+                seen.append(run)  # noqa: PERF401 # what came before the error counts
+
+    with pytest.raises(FlyteInvalidInputException, match="there are 3 names, and 2 inputs"):
+        await take()
+    assert [run.is_successful for run in seen] == [True, True]
 
 
 async def test_more_inputs_than_names_is_an_error_after_those_that_have_one(backend: Backend) -> None:
@@ -465,21 +489,6 @@ async def test_a_value_that_breaks_is_one_outcome_and_the_others_go_on(
     assert isinstance(errors[1], FlyteSystemException)
     assert isinstance(errors[1].__cause__, ZeroDivisionError)
     assert "input 1 could not be launched" in caplog.text
-
-
-async def test_an_outage_while_launching_leaves_nothing_unaccounted(backend: Backend) -> None:
-    plan = await backend.remote.fetch_launch_plan(name="nothing")
-    view = backend.remote.with_options(timeout=0.2)
-    backend.misbehave(Fault(method="CreateExecution", calls=range(11, 1000)))
-    names = [f"run-{index}" for index in range(40)]
-    runs = await collect(view.execute_many(plan, [{}] * 40, names=names, **SETTINGS))
-    assert sorted(run.index for run in runs) == list(range(40))
-    assert sum(run.is_successful for run in runs) == 10
-    assert all(isinstance(run.error, FlyteSystemException) for run in runs if run.execution is None)
-    backend.misbehave()
-    runs = await collect(backend.remote.execute_many(plan, [{}] * 40, names=names, **SETTINGS))
-    assert all(run.is_successful for run in runs)
-    assert len(await backend.executions()) == 40
 
 
 async def test_more_inputs_than_fit_into_memory_are_read_as_there_is_room(backend: Backend) -> None:

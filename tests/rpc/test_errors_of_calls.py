@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 
 import pytest
 
-from flyteasync import codec, errors
+from flyteasync import CallOptions, Config, FlyteRemote, codec, errors
 from flyteasync.errors import FlyteError, Status
 from flyteasync.idl import admin, core, methods
 from flyteasync.interop import pb2_of
 from flyteasync.rpc.status import identify
 from flyteasync.server import Fault
+from flyteasync.transport import TransportName
 from tests.codec.fill import fill
 from tests.server.build import execution_id
 from tests.support.backend import Backend, remote_of
 from tests.support.loop import eventually
-from tests.support.wire import Wire, always
+from tests.support.wire import Wire, always, refuse
 
 CLASSES = {
     Status.CANCELLED: errors.FlyteSystemException,
@@ -172,3 +174,37 @@ async def test_a_remote_that_is_closed_under_a_call_says_so(bare: Backend) -> No
         await task
     assert isinstance(caught.value, FlyteError)
     assert caught.value.http_status == 503
+
+
+@pytest.mark.parametrize("transport", ["grpc_aio", "grpclib"])
+async def test_tls_to_a_server_that_speaks_plain_text_says_so(backend: Backend, transport: TransportName) -> None:
+    config = Config.for_endpoint(backend.server.endpoint)
+    async with FlyteRemote(config, transport=transport, options=CallOptions(timeout=0.3)) as remote:
+        with pytest.raises(errors.FlyteSystemUnavailableException, match="speak plain text: insecure=True"):
+            await remote.ping()
+
+
+@pytest.mark.parametrize("transport", ["grpc_aio", "grpclib"])
+async def test_a_server_that_was_never_reached_is_told_of_once(
+    caplog: pytest.LogCaptureFixture, transport: TransportName
+) -> None:
+    async with Wire(always(b"")) as gone:
+        endpoint = gone.endpoint
+    async with remote_of(endpoint, transport=transport) as remote:
+        for _ in range(2):
+            with pytest.raises(errors.FlyteSystemUnavailableException):
+                await remote.with_options(timeout=0.3).ping()
+    (record,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert record.name == "flyteasync.rpc"
+    assert f"no connection to {endpoint} yet" in record.getMessage()
+
+
+async def test_a_server_that_was_reached_before_is_not_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    async with Wire(refuse(Status.NOT_FOUND)) as wire:
+        remote = remote_of(wire.endpoint)
+        with pytest.raises(errors.FlyteEntityNotExistException):
+            await remote.fetch_task(name="none", version="1")
+    async with remote:
+        with pytest.raises(errors.FlyteSystemUnavailableException):
+            await remote.with_options(timeout=0.3).fetch_task(name="none", version="1")
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]

@@ -78,7 +78,7 @@ def test_names_of_generated_inputs_are_looked_up_together(remote: FlyteRemote, h
     plan = remote.fetch_launch_plan(name="nothing")
     stats(host, reset=True)
     with remote.execute_many(
-        plan, ({} for _ in range(30)), names=(f"together-{n}" for n in range(30)), **SETTINGS
+        plan, ({} for _ in range(30)), names=[f"together-{n}" for n in range(30)], **SETTINGS
     ) as runs:
         assert all(run.is_successful for run in runs)
     assert calls(host)["ListExecutions"] < 30  # of which the poller's are the most
@@ -140,32 +140,36 @@ def test_inputs_whose_reading_was_interrupted_do_not_look_complete(remote: Flyte
     assert indexes == [0]
 
 
-@pytest.mark.parametrize("broken", ["inputs", "names", "names of a list"])
-def test_what_reading_raises_comes_after_everything_before_it(remote: FlyteRemote, broken: str) -> None:
+def test_what_reading_raises_comes_after_everything_before_it(remote: FlyteRemote) -> None:
     plan = remote.fetch_launch_plan(name="nothing")
 
     def inputs() -> Iterator[dict[str, Any]]:
         yield from [{}, {}]
-        if broken == "inputs":
-            raise ZeroDivisionError
-        yield {}
+        raise ZeroDivisionError
 
-    names = iter([f"raising-{broken.replace(' ', '-')}-{n}" for n in range(2)])
-
-    def name(_given: object) -> str:
-        found = next(names, None)
-        if found is None:
-            raise ZeroDivisionError
-        return found
-
-    given = list(inputs()) if broken == "names of a list" else inputs()
     outcomes: list[int] = []
-    with (
-        pytest.raises(ZeroDivisionError),
-        remote.execute_many(plan, given, names=None if broken == "inputs" else name, **SETTINGS) as runs,
-    ):
+    with pytest.raises(ZeroDivisionError), remote.execute_many(plan, inputs(), **SETTINGS) as runs:
         outcomes.extend(run.index for run in runs if run.is_successful)
     assert sorted(outcomes) == [0, 1]
+
+
+@pytest.mark.parametrize("kind", ["list", "generator"])
+def test_what_naming_an_input_raises_is_its_outcome_and_the_others_go_on(remote: FlyteRemote, kind: str) -> None:
+    plan = remote.fetch_launch_plan(name="nothing")
+    numbers = iter(range(3))
+
+    def name(_given: object) -> str:
+        number = next(numbers)
+        if number == 1:
+            raise ZeroDivisionError
+        return f"naming-{kind}-{number}"
+
+    inputs: Any = [{}] * 3 if kind == "list" else iter([{}] * 3)
+    with remote.execute_many(plan, inputs, names=name, **SETTINGS) as runs:
+        outcomes = {run.index: run.error for run in runs}
+    assert outcomes[0] is outcomes[2] is None
+    assert isinstance(outcomes[1], FlyteInvalidInputException)
+    assert isinstance(outcomes[1].__cause__, ZeroDivisionError)
 
 
 def test_a_name_that_is_not_one_is_the_outcome_of_its_input(remote: FlyteRemote) -> None:

@@ -141,15 +141,33 @@ class Renewed(WorkflowExecutionState):
         scope = asyncio.timeout_at(None if deadline.at == math.inf else deadline.at)
         try:
             async with scope:
-                # Calls end a moment before, so that they can tell what went wrong.
-                calls = Deadline(deadline.at - min(TOLD_WITHIN, deadline.remaining() / 10))
-                await self._load(execution, ordinal, patience, calls, nodes=nodes)
+                await self._load(execution, ordinal, patience, deadline, nodes=nodes)
         except TimeoutError:
             if not scope.expired():
                 raise
             text = f"execution {self._name} has finished, but what it left was not loaded within {limit:g} s"
             late = with_trouble(FlyteTimeout(text, identifier=str(self._name)), patience.trouble(self._name))
             raise late from late.__cause__
+
+    async def finish(
+        self,
+        execution: admin.Execution,
+        *,
+        values: bool = True,
+        patience: Patience | None = None,
+        deadline: Deadline = NEVER,
+    ) -> Self:
+        """Show an execution that the watcher saw finished, and load its values; what `wait` does at its end.
+
+        Args:
+            execution: the message that the watcher gave.
+            values: load inputs and outputs.
+            patience: notes failures that may pass, which do not end the loading.
+            deadline: when whoever waits gives up; the last call ends a moment before, so that it can be told of.
+        """
+        patience = Patience() if patience is None else patience
+        await self._load(execution, next(self._ordinals), patience, deadline, values=values)
+        return self
 
     async def _load(
         self,
@@ -168,8 +186,10 @@ class Renewed(WorkflowExecutionState):
             if other.succeeded:
                 return
         mine = self._loader = _Loading(level)
+        # Calls end a moment before, so that they can tell what went wrong.
+        calls = deadline if deadline is NEVER else Deadline(deadline.at - min(TOLD_WITHIN, deadline.remaining() / 10))
         try:
-            await self._finish_patiently(execution, ordinal, patience, deadline, values=values, nodes=nodes)
+            await self._finish_patiently(execution, ordinal, patience, calls, values=values, nodes=nodes)
             mine.succeeded = True
         finally:
             mine.over.set()

@@ -193,7 +193,8 @@ async def stream(request: Request, watch: Watch) -> AsyncIterator[str]:
         async with watch:
             while True:
                 try:
-                    event = await asyncio.wait_for(anext(watch, None), HEARTBEAT)
+                    async with asyncio.timeout(HEARTBEAT):
+                        event = await anext(watch, None)
                 except TimeoutError:
                     yield ": still here\n\n"
                     continue

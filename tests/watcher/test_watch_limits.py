@@ -36,7 +36,8 @@ async def bit_by_bit(watch: Watch, limit: float) -> list[Event]:
     async with asyncio.timeout(20):
         while True:
             try:
-                event = await asyncio.wait_for(anext(watch, None), limit)
+                async with asyncio.timeout(limit):  # `wait_for` of Python 3.11 loses cancellations
+                    event = await anext(watch, None)
             except TimeoutError:
                 continue
             if event is None:
@@ -156,3 +157,23 @@ async def test_a_page_token_that_comes_again_each_time_ends_a_watch_of_nodes() -
         with pytest.raises(FlyteDecodeError, match="the page token '1' twice"):
             await collect(remote.execution("e0").watch(nodes=True, poll_interval=0))
     assert asked == ["", "1"] * TIMES
+
+
+async def test_a_block_cancelled_after_any_number_of_steps_leaves_nothing_behind(backend: Backend) -> None:
+    plan = await backend.remote.fetch_launch_plan(name="hold")
+    execution = await backend.remote.execute(plan, {"name": "x"})
+    await eventually(lambda: backend.held)
+
+    async def iterate() -> None:
+        async with execution.watch(nodes=True, poll_interval=0) as watch:
+            await bit_by_bit(watch, 0.003)
+
+    for steps in range(30):
+        task = asyncio.ensure_future(iterate())
+        await settle(steps)
+        await asyncio.sleep(steps * 0.0005)
+        task.cancel()
+        await asyncio.wait([task])
+        await settle(3)
+        assert backend.remote.watcher.waiting == 0, steps
+    assert (await backend.remote.ping()).version

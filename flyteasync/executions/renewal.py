@@ -216,7 +216,8 @@ class Renewed(WorkflowExecutionState):
                 if patience.failed(self._name, error, now):
                     raise
                 outage.failed(error, asked, now)
-                logger.debug("what execution %s left could not be loaded: %s", self._name, error)
+                text, extra = "what execution %s left could not be loaded: %s", self._name.extra()
+                logger.debug(text, self._name, error, extra=extra)
             else:
                 patience.forget((self._name,))
                 outage.answered(loop.time())
@@ -229,9 +230,9 @@ class Renewed(WorkflowExecutionState):
         """Show a state that the watcher saw, with the whole error if that can be had."""
         try:
             await self._finish(execution, next(self._ordinals), values=False)
+        except FlyteUsageError:
+            raise  # the remote was closed
         except FlyteError as error:
-            if not error.retryable:
-                raise
             text, extra = "the whole error of execution %s could not be loaded: %s", self._name.extra()
             logger.info(text, self._name, error, extra=extra)
         return self.snapshot.execution

@@ -14,7 +14,7 @@ from flyteasync.server import Fault
 from flyteasync.watcher import Event, NodeEvent, Watch
 from flyteasync.watcher.patience import TIMES
 from flyteasync.watcher.plan import Phase
-from tests.support.backend import Backend, remote_of
+from tests.support.backend import LONG_TEXT, Backend, remote_of
 from tests.support.book import Book
 from tests.support.loop import clock, eventually, settle
 from tests.support.wire import Call, Refusal, Wire
@@ -177,3 +177,34 @@ async def test_a_block_cancelled_after_any_number_of_steps_leaves_nothing_behind
         await settle(3)
         assert backend.remote.watcher.waiting == 0, steps
     assert (await backend.remote.ping()).version
+
+
+@pytest.mark.parametrize(
+    "status", [Status.UNAVAILABLE, Status.RESOURCE_EXHAUSTED, Status.UNAUTHENTICATED, Status.PERMISSION_DENIED]
+)
+async def test_a_watch_tells_the_end_even_if_the_whole_error_cannot_be_had(backend: Backend, status: Status) -> None:
+    view = backend.remote.with_options(timeout=0.1)
+    plan = await view.fetch_launch_plan(name="fail")
+    executions = [await view.execute(plan, {"text": LONG_TEXT}) for _ in range(5)]
+    for execution in executions:
+        await backend.remote.execution(execution.id.name).wait()
+    backend.misbehave(Fault(method="GetExecution", status=status))
+    for events in await asyncio.gather(*(collect(execution.watch()) for execution in executions)):
+        error = events[-1].error
+        assert error is not None
+        assert 90 < len(error.message) <= 100
+
+
+async def test_that_nodes_cannot_be_listed_is_told_once(backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
+    execution = await ended(backend)
+    backend.misbehave(Fault(method="ListNodeExecutions", status=Status.UNAVAILABLE, details="down"))
+    async with execution.watch(nodes=True, poll_interval=1) as watch:
+        first = asyncio.ensure_future(anext(watch))
+        for _ in range(60):
+            asked = backend.calls("ListNodeExecutions")
+            await clock().advance(1.2)
+            await eventually(lambda least=asked: backend.calls("ListNodeExecutions") > least)
+        assert [record.levelname for record in caplog.records if "down" in record.getMessage()] == ["WARNING"]
+        backend.misbehave()
+        await clock().advance(1.2)
+        assert isinstance(await first, NodeEvent)

@@ -7,8 +7,10 @@
 
 Every result is a line of the ledger. The names of the executions follow from the campaign and the number of the run, so
 a second start finds what the first one launched: results in the ledger cost nothing, executions that exist are awaited,
-and only the rest is launched. SIGTERM and Ctrl-C stop launching, leave alone what runs, and end with a report of both;
-the exit status is 75 then, and also if runs could not be launched, and 0 if the ledger is complete.
+and only the rest is launched. An execution that failed is a result, too; give another campaign to run all of them anew.
+While the server is away, nothing is lost, and launching goes on when it is back. SIGTERM and Ctrl-C stop launching,
+leave alone what runs, and end with a report of both; the exit status is 75 then, and also if some runs have no result,
+and 0 if the ledger is complete.
 """
 
 import argparse
@@ -23,7 +25,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from flyteasync import Config, FlyteRemote, FlyteWorkflowExecution, Outcome, execution_name
-from flyteasync.errors import FlyteNotLaunched
+from flyteasync.errors import FlyteError, FlyteNotLaunched
 
 
 def inputs_of(number: int) -> dict[str, Any]:
@@ -46,13 +48,16 @@ class Ledger:
             self._file.truncate(text.rfind("\n") + 1)
 
     def add(self, number: int, execution: FlyteWorkflowExecution) -> None:
-        """Write down what became of a run."""
+        """Write down what became of a run; values that cannot be read are no reason to lose the rest."""
         phase = execution.closure.phase.name
         result: dict[str, Any] = {"run": number, "execution": execution.id.name, "phase": phase}
-        if execution.is_successful:
-            result["total"] = execution.outputs.get("total", int)
-        elif execution.error is not None:
-            result["error"] = execution.error.message
+        try:
+            if execution.is_successful:
+                result["total"] = execution.outputs.get("total", int)
+            elif execution.error is not None:
+                result["error"] = execution.error.message
+        except FlyteError as error:
+            result["unreadable"] = str(error)
         self.results[number] = result
         self._file.write(json.dumps(result) + "\n")
         self._file.flush()
@@ -111,13 +116,13 @@ class Driver:
 
     def _report(self, failures: list[Outcome], running: list[FlyteWorkflowExecution]) -> dict[str, Any]:
         stopped = [run.name for run in failures if isinstance(run.error, FlyteNotLaunched)]
-        failed = {run.name: str(run.error) for run in failures if not isinstance(run.error, FlyteNotLaunched)}
+        others = {run.name: str(run.error) for run in failures if not isinstance(run.error, FlyteNotLaunched)}
         return {
             "recorded": len(self._ledger.results),
             "phases": Counter(result["phase"] for result in self._ledger.results.values()),
             "left_running": sorted(execution.id.name for execution in running),
             "not_launched": sorted(stopped),
-            "failed_to_launch": failed,
+            "without_result": others,
             "metrics": self._remote.metrics(),
         }
 

@@ -13,7 +13,14 @@ import anyio
 from anyio.abc import TaskGroup
 
 from ..cleanup import to_the_end
-from ..errors import FlyteDeadlineExceeded, FlyteError, FlyteNotLaunched, FlyteSystemException, FlyteTimeout
+from ..errors import (
+    FlyteDeadlineExceeded,
+    FlyteError,
+    FlyteNotLaunched,
+    FlyteRemoteClosed,
+    FlyteSystemException,
+    FlyteTimeout,
+)
 from ..executions import FlyteWorkflowExecution
 from ..idl import admin
 from ..rpc.retry import AMBIGUOUS
@@ -30,6 +37,8 @@ if TYPE_CHECKING:
     from .launch import Launching
 
 logger = logging.getLogger("flyteasync.launch")
+
+_COMPARING = "AdminService/GetExecutionData"
 
 TRIES = 5
 """So often, the launch of an input may fail while others succeed, until that is its outcome."""
@@ -363,7 +372,7 @@ class Driver:
         try:
             execution = await (self._first(launch) if launch.tries == 1 else self._again(launch))
         except FlyteError as error:
-            launch.in_doubt |= launch.creating and error.status in AMBIGUOUS
+            launch.in_doubt |= launch.creating and _may_have_created(error)
             launch.creating = False
             raise
         self._outage.succeeded()
@@ -459,6 +468,13 @@ class Driver:
     @property
     def _why(self) -> str:
         return "launching was stopped" if self._late is None else f"the {self._late} for everything were over"
+
+
+def _may_have_created(error: FlyteError) -> bool:
+    """Whether there may be an execution in spite of the error: nobody could look, or look at it closely."""
+    if isinstance(error, FlyteRemoteClosed):
+        return error.identifier is not None
+    return error.status in AMBIGUOUS and (not error.retryable or error.method == _COMPARING)
 
 
 def _ours(error: Exception, launch: Launch) -> FlyteError:

@@ -138,6 +138,10 @@ class Many(Running):
         read ahead. Every input that was taken has an outcome: its execution, or why there is none. Leaving the block
         stops launching.
 
+        While the server does not answer, or the launch plan allows no more executions, launching is held and tried
+        again, until the timeout; without one, for as long as that lasts, with a warning in the log after 30 s of an
+        outage. An input that fails so while others are launched has that as its outcome after five times.
+
         Costs what `execute` and waiting for each costs (see `as_completed`). Names cost one ListExecutions for 200 of
         them, once more every 10 s while they are waiting for room, and one GetExecutionData for each execution that
         exists.
@@ -147,9 +151,10 @@ class Many(Running):
             inputs: the inputs of each execution: a mapping each, of an iterable or async iterable.
             project: where to run; the remote's default, else the entity's own if not given.
             domain: where to run; the remote's default, else the entity's own if not given.
-            names: a name for each execution, or a function that makes it of the inputs (see `execution_name`). Names
-                make a repeated call go on where the last one ended: an execution that exists is not launched again,
-                and must have the same entity and inputs. The names themselves are kept in memory.
+            names: a sequence with a name for each execution, or a function that makes it of the inputs (see
+                `execution_name`). Names make a repeated call go on where the last one ended: an execution that exists,
+                in whatever phase, is not launched again, and must have the same entity and inputs. The names themselves
+                are kept in memory.
             execution_name_prefix: put before generated names, with a hyphen between.
             options: as in `execute`, like the next ones.
             type_hints: the Python types of the inputs, where the declared types leave a choice.
@@ -164,12 +169,15 @@ class Many(Running):
             max_launch_rate: launches a second; flyteadmin itself creates at most 100 a second. None is no limit.
             outputs: load the values of finished executions.
             on_failure: "stop" launches nothing more after the first outcome without success.
-            on_exit: what becomes of executions without an outcome when the block is left: "terminate" aborts them.
-            timeout: seconds or a timedelta for everything; what is not finished then has a FlyteTimeout as its outcome.
+            on_exit: what becomes of executions when the block is left: "terminate" aborts those that this block
+                launched, or may have launched, and that are not known to have finished, for 30 s at the most.
+            timeout: seconds or a timedelta for everything; what is not finished then has a FlyteTimeout as its outcome,
+                and what was not launched a FlyteNotLaunched.
             poll_interval: as in `FlyteWorkflowExecution.wait`.
 
         Raises:
-            FlyteInvalidInputException: a number that is not positive, a name that is not valid or there twice.
+            FlyteInvalidInputException: a number that is not positive, a name that is not valid or there twice, names
+                that are neither a sequence nor a function.
             FlyteTypeException: inputs that cannot be iterated over, an entity that cannot be launched, or type_hints
                 that are no mapping.
         """

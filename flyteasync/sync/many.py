@@ -53,12 +53,13 @@ class Runs:
     def halt(self) -> list[FlyteWorkflowExecution]:
         """Stop launching and leave what runs alone: the iteration ends with the outcomes that there are.
 
-        Launches under way are brought to their end, for 5 seconds at the most. To be called in another thread than the
-        one that iterates, or before going on to iterate: every input that was taken, and is not among what is returned,
-        has an outcome then.
+        Launches under way are brought to their end, and values loaded, for 5 seconds at the most. To be called in
+        another thread than the one that iterates, or before going on to iterate: every input that was taken, and is not
+        among what is returned, has an outcome then.
 
         Returns:
-            The executions that run on, for which nobody waits any more.
+            The executions that have no outcome, for which nobody waits any more: they run on, or what they left could
+            not be loaded in time.
         """
         self._require_entered()
         return [facade_of(execution) for execution in portal().run(self._aio.halt())]

@@ -21,10 +21,11 @@ async def test_the_examples_run(backend: Backend, capsys: pytest.CaptureFixture[
             pytest.importorskip("opentelemetry")
             traced += 1
         await run(block, names)
-    assert (len(BLOCKS), traced) == (9, 1)
+    assert (len(BLOCKS), traced) == (10, 1)
     shown = capsys.readouterr().out
     assert shown.startswith("hello you: 3 squares\n")
     assert sum(line.endswith(" True") for line in shown.splitlines()) == 10
     assert len(names["results"]) == 10
     assert all(isinstance(run, FlyteWorkflowExecution) and run.is_successful for run in names["results"].values())
+    assert names["failed"] == names["still_failed"] == []
     assert not names["traced"].connected

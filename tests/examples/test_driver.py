@@ -128,7 +128,7 @@ async def test_sigterm_stops_launching_and_reports_what_runs_and_what_was_not_la
     names = sorted(execution_name("driver", number) for number in range(RUNS))
     assert len(report["left_running"]) == flyte.created == 20
     assert sorted([*report["left_running"], *report["not_launched"]]) == names
-    assert (report["recorded"], report["failed_to_launch"]) == (0, {})
+    assert (report["recorded"], report["without_result"]) == (0, {})
     assert "TerminateExecution" not in flyte.server.stats.calls
     flyte.gate.set()
     process = await flyte.start()
@@ -161,7 +161,34 @@ async def test_what_cannot_be_launched_is_reported_with_its_reason(flyte: Flyte)
     process = await flyte.start()
     report = await flyte.ended(process)
     assert process.returncode == TEMPFAIL
-    (reason,) = report["failed_to_launch"].values()
+    (reason,) = report["without_result"].values()
     assert "not yours" in reason
     assert report["recorded"] == RUNS - 1
     assert (await flyte.ended(await flyte.start()))["recorded"] == RUNS
+
+
+async def test_outputs_that_cannot_be_read_are_recorded_as_that(flyte: Flyte) -> None:
+    flyte.gate.set()
+    details = "trying to send message larger than max"
+    fault = Fault(method="GetExecutionData", status=Status.RESOURCE_EXHAUSTED, details=details, calls=(3,))
+    flyte.server.faults.replace([fault])
+    process = await flyte.start()
+    report = await flyte.ended(process)
+    assert process.returncode == 0
+    assert (report["recorded"], report["without_result"]) == (RUNS, {})
+    (unreadable,) = [result for result in flyte.results().values() if "unreadable" in result]
+    assert details in unreadable["unreadable"]
+    assert unreadable["phase"] == "SUCCEEDED"
+
+
+async def test_an_outage_costs_time_and_no_runs(flyte: Flyte) -> None:
+    flyte.gate.set()
+    process = await flyte.start("--max-running", "5")
+    await eventually(lambda: flyte.created >= 10, LIMIT)
+    flyte.server.faults.replace([Fault(method="*")])
+    await eventually(lambda: sum(flyte.server.stats.hits.values()) > 5, LIMIT)
+    flyte.server.faults.replace([])
+    report = await flyte.ended(process)
+    assert process.returncode == 0
+    assert report["recorded"] == RUNS
+    assert flyte.server.stats.duplicates == 0

@@ -199,7 +199,7 @@ class FlyteNotLaunched(FlyteUserException):
 
 
 class FlyteAuthenticationException(FlyteUserException):
-    """The server does not accept who we say we are (UNAUTHENTICATED)."""
+    """The server does not accept who we say we are (UNAUTHENTICATED), or there was no token to be had."""
 
     default_code = "USER:AuthenticationError"
     http_status = 401
@@ -286,7 +286,7 @@ class FlyteDeadlineExceeded(FlyteSystemException, TimeoutError):
 
 
 class FlyteResourceExhausted(FlyteSystemException):
-    """A message was larger than one side accepts (RESOURCE_EXHAUSTED)."""
+    """A message was larger than one side accepts, or calls came too fast (RESOURCE_EXHAUSTED)."""
 
     default_code = "SYSTEM:ResourceExhausted"
 

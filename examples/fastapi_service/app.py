@@ -95,7 +95,7 @@ class Execution(BaseModel):
         """What the last look at an execution showed."""
         shown = cls(name=execution.id.name, phase=execution.closure.phase.name or "UNKNOWN", done=execution.is_done)
         if execution.is_successful:
-            shown.outputs = dict(execution.outputs)
+            shown.outputs = execution.outputs.to_json()
         elif execution.is_done and execution.error is not None:
             shown.error = Failure(code=execution.error.code, message=execution.error.message)
         return shown
@@ -133,7 +133,7 @@ async def launch(
         name = execution_name(LAUNCH_PLAN, uuid.uuid4().hex)
     request.state.launching = name
     plan = await remote.fetch_launch_plan(name=LAUNCH_PLAN, version=VERSION)
-    execution = await remote.execute(plan, inputs, execution_name=name)
+    execution = await remote.execute(plan, plan.interface.parse_json(inputs), execution_name=name)
     response.headers["location"] = app.url_path_for("show", name=execution.id.name)
     return Execution.of(await execution.wait() if execution.is_done else execution)
 
@@ -193,7 +193,8 @@ async def stream(request: Request, watch: Watch) -> AsyncIterator[str]:
         async with watch:
             while True:
                 try:
-                    event = await asyncio.wait_for(anext(watch, None), HEARTBEAT)
+                    async with asyncio.timeout(HEARTBEAT):
+                        event = await anext(watch, None)
                 except TimeoutError:
                     yield ": still here\n\n"
                     continue

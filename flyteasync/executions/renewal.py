@@ -38,6 +38,9 @@ _OWN = frozenset({"_remote", "_ordinals", "_loader", "facade"})
 LOOK_LIMIT = 10.0
 """Seconds for which `wait(timeout=0)` loads the values of an execution that has finished."""
 
+TOLD_WITHIN = 0.05
+"""Seconds of a wait's time that are left when its last call ends."""
+
 
 @dataclass(eq=False)
 class _Loading:
@@ -146,6 +149,26 @@ class Renewed(WorkflowExecutionState):
             late = with_trouble(FlyteTimeout(text, identifier=str(self._name)), patience.trouble(self._name))
             raise late from late.__cause__
 
+    async def finish(
+        self,
+        execution: admin.Execution,
+        *,
+        values: bool = True,
+        patience: Patience | None = None,
+        deadline: Deadline = NEVER,
+    ) -> Self:
+        """Show an execution that the watcher saw finished, and load its values; what `wait` does at its end.
+
+        Args:
+            execution: the message that the watcher gave.
+            values: load inputs and outputs.
+            patience: notes failures that may pass, which do not end the loading.
+            deadline: when whoever waits gives up; the last call ends a moment before, so that it can be told of.
+        """
+        patience = Patience() if patience is None else patience
+        await self._load(execution, next(self._ordinals), patience, deadline, values=values)
+        return self
+
     async def _load(
         self,
         execution: admin.Execution,
@@ -163,8 +186,10 @@ class Renewed(WorkflowExecutionState):
             if other.succeeded:
                 return
         mine = self._loader = _Loading(level)
+        # Calls end a moment before, so that they can tell what went wrong.
+        calls = deadline if deadline is NEVER else Deadline(deadline.at - min(TOLD_WITHIN, deadline.remaining() / 10))
         try:
-            await self._finish_patiently(execution, ordinal, patience, deadline, values=values, nodes=nodes)
+            await self._finish_patiently(execution, ordinal, patience, calls, values=values, nodes=nodes)
             mine.succeeded = True
         finally:
             mine.over.set()
@@ -181,28 +206,33 @@ class Renewed(WorkflowExecutionState):
         values: bool,
         nodes: bool,
     ) -> None:
-        loop = asyncio.get_running_loop()
-        began = loop.time()
+        loop, outage = asyncio.get_running_loop(), self.watcher.outage
+        began = asked = loop.time()
         while True:
             try:
                 await self._finish(execution, ordinal, deadline, values=values, nodes=nodes)
             except FlyteError as error:
-                if patience.failed(self._name, error, loop.time()):
+                now = loop.time()
+                if patience.failed(self._name, error, now):
                     raise
-                logger.debug("what execution %s left could not be loaded: %s", self._name, error)
+                outage.failed(error, asked, now)
+                text, extra = "what execution %s left could not be loaded: %s", self._name.extra()
+                logger.debug(text, self._name, error, extra=extra)
             else:
                 patience.forget((self._name,))
+                outage.answered(loop.time())
                 return
             jitter = random.uniform(0.9, 1.1)  # noqa: S311 - jitter is no secret
             await asyncio.sleep(jitter * interval(loop.time() - began, LATEST))
+            asked = loop.time()
 
     async def _show(self, execution: admin.Execution) -> admin.Execution:
         """Show a state that the watcher saw, with the whole error if that can be had."""
         try:
             await self._finish(execution, next(self._ordinals), values=False)
+        except FlyteUsageError:
+            raise  # the remote was closed
         except FlyteError as error:
-            if not error.retryable:
-                raise
             text, extra = "the whole error of execution %s could not be loaded: %s", self._name.extra()
             logger.info(text, self._name, error, extra=extra)
         return self.snapshot.execution

@@ -26,7 +26,6 @@ from ..errors import (
 from ..idl import admin, core
 from ..interop import MessageLike, message_of, optional_message_of
 from ..watcher import Event, Name, Position, Watch, Watched
-from ..watcher.patience import Patience
 from .again import recover_request, relaunch_request, spec_of_repetition
 from .base import phase_name
 from .context import AgainRequest, Context
@@ -252,19 +251,6 @@ class FlyteWorkflowExecution(Renewed):
         )
         ceiling = None if poll_interval is None else seconds(poll_interval, "poll_interval")
         return Watch(watched, Position.of(since, self._name), nodes=nodes, poll_interval=ceiling)
-
-    async def finish(
-        self, execution: admin.Execution, *, values: bool = True, patience: Patience | None = None
-    ) -> Self:
-        """Show an execution that the watcher saw finished, and load its values; what `wait` does at its end.
-
-        Args:
-            execution: the message that the watcher gave.
-            values: load inputs and outputs.
-            patience: notes failures that may pass, which do not end the loading.
-        """
-        await self._load(execution, next(self._ordinals), patience or Patience(), values=values)
-        return self
 
     @asynccontextmanager
     async def terminate_on_cancel(self, cause: str = "the caller was cancelled") -> AsyncGenerator[Self]:

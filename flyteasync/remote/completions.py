@@ -17,7 +17,7 @@ from ..executions.base import phase_name
 from ..executions.state import WorkflowExecutionState
 from ..idl import admin, core
 from ..watcher import Name, Wait, Watcher
-from ..watcher.patience import Trouble
+from ..watcher.patience import Patience, Trouble, with_trouble
 
 Phase = core.WorkflowExecutionPhase
 
@@ -76,6 +76,7 @@ class Completions:
         self._deadline = deadline
         self._values = values
         self._on_end = on_end
+        self._patience = Patience()
         self._open: dict[int, tuple[FlyteWorkflowExecution, Wait | None]] = {}
         self._seen: deque[tuple[int, FlyteWorkflowExecution, admin.Execution]] = deque()
         self._loading: set[asyncio.Task[None]] = set()
@@ -94,7 +95,7 @@ class Completions:
     @property
     def trouble(self) -> Trouble | None:
         """What is met instead of answers about an execution without an outcome; None if there are answers."""
-        met = (wait.watcher.trouble(wait.target.name) for _, wait in self._open.values() if wait is not None)
+        met = (self._trouble_of(execution, wait) for execution, wait in self._open.values())
         return next((trouble for trouble in met if trouble is not None), None)
 
     def add(self, index: int, execution: FlyteWorkflowExecution) -> None:
@@ -131,9 +132,10 @@ class Completions:
         """Wait for nothing more: what has no outcome yet, or is added from now on, has a FlyteTimeout."""
         self._late = within
         for index, (execution, wait) in list(self._open.items()):
+            self._give_up(index, execution, wait)
             if wait is not None:
                 self._watcher.forget(wait)
-            self._give_up(index, execution, wait)
+        self._drop()
 
     async def loaded(self, deadline: Deadline) -> None:
         """Return when everything that was seen to end has its outcome, or at the deadline."""
@@ -187,14 +189,16 @@ class Completions:
             )
         else:
             text = f"execution {_seen(execution, wait)} did not finish within {self._late}"
-        self.put(Outcome(index, execution.id.name, error=FlyteTimeout(text, identifier=str(Name.of(execution.id)))))
+        late = FlyteTimeout(text, identifier=str(Name.of(execution.id)))
+        self.put(Outcome(index, execution.id.name, error=with_trouble(late, self._trouble_of(execution, wait))))
+
+    def _trouble_of(self, execution: FlyteWorkflowExecution, wait: Wait | None) -> Trouble | None:
+        name = Name.of(execution.id)
+        return self._patience.trouble(name) if wait is None else wait.watcher.trouble(name)
 
     def _ended(self, index: int, future: asyncio.Future[admin.Execution]) -> None:
         """The watcher's answer is here."""
-        if future.cancelled():
-            return
-        future.exception()  # whatever becomes of it, asyncio is not to complain that nobody asked
-        if index not in self._open:
+        if future.cancelled() or index not in self._open:
             return
         if self._on_end is not None:
             self._on_end()
@@ -228,7 +232,7 @@ class Completions:
 
     async def _load(self, index: int, execution: FlyteWorkflowExecution, message: admin.Execution) -> None:
         try:
-            await execution.finish(message, values=self._values)
+            await execution.finish(message, values=self._values, patience=self._patience, deadline=self._deadline)
         except Exception as error:  # noqa: BLE001 - whatever it is, whoever takes outcomes waits for this one
             outcome = Outcome(index, execution.id.name, error=_ours(error))
         else:

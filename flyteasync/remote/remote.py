@@ -138,7 +138,8 @@ class FlyteRemote(Many):
             metadata: sent with every call, in addition to what this remote sends: request ids, tenants. Values are
                 ASCII text, or bytes under a name that ends in `-bin`.
             token: a bearer token to send, for example that of the user on whose behalf a service acts; None sends those
-                of the remote's own source again.
+                of the remote's own source again. Waits and watches are polled for with those of the remote anyway,
+                since they share the poller: whether the user may see an execution, `sync` tells.
 
         Raises:
             FlyteInvalidInputException: a duration that makes no sense, metadata or a token that cannot be sent.

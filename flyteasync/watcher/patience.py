@@ -123,14 +123,14 @@ class Outage:
         self._since: float | None = None
         self._told = False
 
-    def failed(self, error: FlyteError, began: float, now: float, waiting: int) -> None:
+    def failed(self, error: FlyteError, began: float, now: float) -> None:
         """A question that was sent at `began` was not answered."""
         if self._since is None:
             self._since = began
         if not self._told and now - self._since >= OUTAGE_TOLD_AFTER:
             self._told = True
-            text = "no question about executions has been answered for %.0f s; %d are still waited for: %s"
-            logger.warning(text, now - self._since, waiting, error)
+            text = "no question about executions has been answered for %.0f s; waits go on: %s"
+            logger.warning(text, now - self._since, error)
 
     def answered(self, now: float) -> None:
         """A question was answered."""

@@ -237,15 +237,20 @@ class Watch:
     async def _listed(self, nodes: NodeLog, *, whole: bool) -> bool:
         """List all levels; False if the server does not answer now."""
         name, levels = self._watched.name, deque(nodes.levels())
+        loop, outage = asyncio.get_running_loop(), self._watched.watcher().outage
+        began = loop.time()
         try:
             while levels:
                 levels += await self._list(nodes, levels.popleft(), whole=whole)
         except FlyteError as error:
-            if self._patience.failed(name, error, asyncio.get_running_loop().time()):
+            now = loop.time()
+            if self._patience.failed(name, error, now):
                 raise
+            outage.failed(error, began, now)
             logger.debug("the nodes of %s could not be listed: %s", name, error, extra=name.extra())
             return False
         self._patience.forget((name,))
+        outage.answered(loop.time())
         return True
 
     async def _list(self, nodes: NodeLog, parent: str, *, whole: bool) -> list[str]:

@@ -21,7 +21,6 @@ from ..errors import (
     FlyteDecodeError,
     FlyteError,
     FlyteRemoteClosed,
-    FlyteResourceExhausted,
     FlyteSystemException,
     FlyteTimeout,
 )
@@ -30,7 +29,7 @@ from ..idl.services import AdminService
 from ..rpc import CallOptions, RetryPolicy, RpcCaller
 from .deadlines import Deadlines
 from .line import Poll
-from .patience import Outage, Patience, Trouble, with_trouble
+from .patience import Outage, Patience, Trouble, says_too_large, with_trouble
 from .plan import ABORTING_LIMIT, FLOOR, LATEST, POLL_PACE, TERMINAL_PHASES, Name, Phase, Row, Target
 from .planner import Planner
 
@@ -38,9 +37,6 @@ logger = logging.getLogger("flyteasync.watcher")
 
 PHASES_KEPT = 16
 """Changes of phase that are kept for somebody who does not take them; then the oldest is forgotten."""
-
-_TOO_LARGE = (FlyteResourceExhausted, FlyteDecodeError)
-"""What a part of the chunk may not meet."""
 
 
 @dataclass(slots=True, eq=False)
@@ -100,6 +96,7 @@ class Watcher:
     Attributes:
         polls: questions that were asked.
         done: executions that were seen to end.
+        outage: is told of what is answered about executions, and what is not.
     """
 
     def __init__(self, caller: RpcCaller) -> None:
@@ -119,7 +116,7 @@ class Watcher:
         self._instrumentation = caller.instrumentation
         self._late_since = math.inf
         self._patience = Patience()
-        self._outage = Outage()
+        self.outage = Outage()
         self.polls = 0
         self.done = 0
 
@@ -286,7 +283,7 @@ class Watcher:
             self._task = None
             self._planner = self._planner.renewed()
             self._late_since = math.inf
-            self._outage = Outage()
+            self.outage = Outage()
 
     async def _run(self, planner: Planner) -> None:
         loop = asyncio.get_running_loop()
@@ -325,14 +322,14 @@ class Watcher:
         try:
             seen = await (self._ask_singly(poll) if poll.singly else self._ask_chunk(poll))
         except FlyteError as error:
-            if isinstance(error, _TOO_LARGE) and not poll.singly:
-                logger.debug("an answer about %d executions was too large", len(poll.targets))
+            if not poll.singly and (says_too_large(error) or isinstance(error, FlyteDecodeError)):
+                logger.debug("an answer about %d executions was too large, or spoiled", len(poll.targets))
                 planner.too_large(poll, loop.time())
             else:
                 self._failed(poll, error, began)
                 planner.failed(poll, loop.time(), jitter)
         else:
-            self._outage.answered(loop.time())
+            self.outage.answered(loop.time())
             self._patience.forget(target.name for target in poll.targets)
             planner.answered(poll, seen, loop.time(), jitter)
         self._wake.set()
@@ -345,7 +342,7 @@ class Watcher:
             if target.rows and self._patience.failed(target.name, error, now):
                 self._settle(target, error)
         if self.waiting:
-            self._outage.failed(error, began, now, self.waiting)
+            self.outage.failed(error, began, now)
 
     async def _ask_chunk(self, poll: Poll) -> Set[Name]:
         """ListExecutions."""

@@ -16,11 +16,12 @@ async def test_the_examples_run(backend: Backend, capsys: pytest.CaptureFixture[
     for block in blocks("executions.md"):
         await run(block, names)
         shown.append(capsys.readouterr().out.splitlines())
-    result, failure, again, nodes, one = shown
+    result, failure, aborted, again, nodes, one = shown
     assert result == ["5.0"]
     assert failure[0] == "FAILED"
     assert failure[1].endswith("no luck")
     assert failure[2].startswith("RetriesExhausted|USER:ValueError flytesnacks/development/")
+    assert aborted == ["ABORTED took too long"]
     assert again == []
     assert one == ["[0, 1, 4]"]
     assert [line.split()[:3] for line in nodes] == [

@@ -10,15 +10,18 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
+from flyteasync import FlyteFile
 from flyteasync.errors import Status
 from flyteasync.server import Fault
 from flyteasync.server.host import serve_in_process
+from flyteasync.testing import Environment
 from tests.support.backend import Backend
 from tests.support.command import LIMIT, environment, started
 from tests.support.loop import eventually
@@ -95,10 +98,17 @@ def test_a_named_launch_can_be_repeated(client: httpx2.Client) -> None:
 @pytest.mark.parametrize(
     ("name", "inputs", "status", "code", "message"),
     [
-        ("ok", {"n": 5}, 400, "USER:InvalidInput", "needs the input name"),
+        ("ok", {"n": 5}, 422, "USER:InvalidFields", "name: is required"),
         ("NOT-ok", {"n": 5, "name": "x"}, 400, "USER:InvalidInput", "'NOT-ok' is not valid"),
-        ("ok", {"n": "5", "name": "x"}, 422, "USER:TypeError", "n: expected int, got str"),
-        ("ok", {"n": 5, "name": "x", "extra": 1}, 422, "USER:ValueError", "extra: there is no variable of that name"),
+        ("ok", {"n": "5", "name": "x"}, 422, "USER:InvalidFields", "n: expected int, got str"),
+        (
+            "ok",
+            {"n": "5", "name": 7},
+            422,
+            "USER:InvalidFields",
+            "got string; name: expected str, got number",
+        ),
+        ("ok", {"n": 5, "name": "x", "extra": 1}, 422, "USER:InvalidFields", "extra: there is no input of that name"),
     ],
 )
 def test_a_launch_that_cannot_be_is_refused_with_the_reason(
@@ -150,6 +160,23 @@ def test_without_flyte_the_service_lives_and_is_not_ready() -> None:
             assert answer.json()["error"]["code"] == "SYSTEM:Unavailable"
             assert answer.headers["retry-after"] == "1"
             assert client.get("/executions/any").status_code == 503
+
+
+async def test_values_that_json_does_not_have_go_in_and_out() -> None:
+    async with await Environment.start({"keep": lambda when, file: (when, file)}, where="thread") as flyte:
+        kinds = {"when": datetime, "file": FlyteFile}
+        await flyte.register("keep", kinds, {"o0": datetime, "o1": FlyteFile})
+        with serving(flyte.endpoint, "keep") as (_, url):
+            async with httpx2.AsyncClient(base_url=url, timeout=30) as client:
+                inputs = {"when": "2024-05-06T07:08:09Z", "file": "s3://bucket/one.csv"}
+                launched = await client.post("/executions", json=inputs)
+                assert launched.status_code == 202, launched.text
+                state = (await client.get(f"{launched.headers['location']}/wait")).json()
+                refused = await client.post("/executions", json={"when": "soon"})
+    assert datetime.fromisoformat(state["outputs"]["o0"]) == datetime.fromisoformat(inputs["when"])
+    assert "s3://bucket/one.csv" in json.dumps(state["outputs"]["o1"])
+    assert refused.status_code == 422
+    assert {"when", "file"} <= set(re.findall(r"(\w+):", refused.json()["error"]["message"]))
 
 
 async def test_a_launch_that_fails_tells_the_name_under_which_it_may_be_repeated() -> None:

@@ -60,3 +60,27 @@ async def test_a_timeout_of_many_tells_that_the_server_did_not_answer(backend: B
     with pytest.raises(FlyteTimeout, match=r"6 of 6 executions did not finish.* did not answer.*down") as caught:
         await waiting
     assert isinstance(caught.value.__cause__, FlyteSystemUnavailableException)
+
+
+async def test_a_timeout_of_many_tells_why_values_did_not_come(backend: Backend) -> None:
+    executions = await hold(backend, 3)
+    backend.gate.set()
+    backend.misbehave(Fault(method="GetExecutionData", status=Status.UNAVAILABLE, details="down"))
+    with pytest.raises(FlyteTimeout, match=r"3 of 3 executions did not finish.* did not answer.*down"):
+        await backend.remote.wait_all(executions, timeout=0.5)
+
+
+async def test_runs_that_are_late_tell_that_the_server_did_not_answer(backend: Backend) -> None:
+    plan = await backend.remote.fetch_launch_plan(name="hold")
+    async with backend.remote.execute_many(plan, [{"name": str(index)} for index in range(6)], timeout=30) as runs:
+        first = asyncio.ensure_future(anext(runs))
+        await eventually(lambda: backend.held == 6 and backend.remote.metrics()["waiting"] == 6)
+        backend.misbehave(Fault(method="ListExecutions", status=Status.UNAVAILABLE, details="down"))
+        for _ in range(16):
+            await clock().advance(2)
+            await settle()
+            await backend.remote.ping()
+        outcomes = [await first, *[run async for run in runs]]
+    for run in outcomes:
+        with pytest.raises(FlyteTimeout, match=r"did not finish within 30 s.* did not answer.*down"):
+            raise run.error or AssertionError

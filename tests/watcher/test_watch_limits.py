@@ -14,7 +14,7 @@ from flyteasync.server import Fault
 from flyteasync.watcher import Event, NodeEvent, Watch
 from flyteasync.watcher.patience import TIMES
 from flyteasync.watcher.plan import Phase
-from tests.support.backend import Backend, remote_of
+from tests.support.backend import LONG_TEXT, Backend, remote_of
 from tests.support.book import Book
 from tests.support.loop import clock, eventually, settle
 from tests.support.wire import Call, Refusal, Wire
@@ -36,7 +36,8 @@ async def bit_by_bit(watch: Watch, limit: float) -> list[Event]:
     async with asyncio.timeout(20):
         while True:
             try:
-                event = await asyncio.wait_for(anext(watch, None), limit)
+                async with asyncio.timeout(limit):  # `wait_for` of Python 3.11 loses cancellations
+                    event = await anext(watch, None)
             except TimeoutError:
                 continue
             if event is None:
@@ -156,3 +157,54 @@ async def test_a_page_token_that_comes_again_each_time_ends_a_watch_of_nodes() -
         with pytest.raises(FlyteDecodeError, match="the page token '1' twice"):
             await collect(remote.execution("e0").watch(nodes=True, poll_interval=0))
     assert asked == ["", "1"] * TIMES
+
+
+async def test_a_block_cancelled_after_any_number_of_steps_leaves_nothing_behind(backend: Backend) -> None:
+    plan = await backend.remote.fetch_launch_plan(name="hold")
+    execution = await backend.remote.execute(plan, {"name": "x"})
+    await eventually(lambda: backend.held)
+
+    async def iterate() -> None:
+        async with execution.watch(nodes=True, poll_interval=0) as watch:
+            await bit_by_bit(watch, 0.003)
+
+    for steps in range(30):
+        task = asyncio.ensure_future(iterate())
+        await settle(steps)
+        await asyncio.sleep(steps * 0.0005)
+        task.cancel()
+        await asyncio.wait([task])
+        await settle(3)
+        assert backend.remote.watcher.waiting == 0, steps
+    assert (await backend.remote.ping()).version
+
+
+@pytest.mark.parametrize(
+    "status", [Status.UNAVAILABLE, Status.RESOURCE_EXHAUSTED, Status.UNAUTHENTICATED, Status.PERMISSION_DENIED]
+)
+async def test_a_watch_tells_the_end_even_if_the_whole_error_cannot_be_had(backend: Backend, status: Status) -> None:
+    view = backend.remote.with_options(timeout=0.1)
+    plan = await view.fetch_launch_plan(name="fail")
+    executions = [await view.execute(plan, {"text": LONG_TEXT}) for _ in range(5)]
+    for execution in executions:
+        await backend.remote.execution(execution.id.name).wait()
+    backend.misbehave(Fault(method="GetExecution", status=status))
+    for events in await asyncio.gather(*(collect(execution.watch()) for execution in executions)):
+        error = events[-1].error
+        assert error is not None
+        assert 90 < len(error.message) <= 100
+
+
+async def test_that_nodes_cannot_be_listed_is_told_once(backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
+    execution = await ended(backend)
+    backend.misbehave(Fault(method="ListNodeExecutions", status=Status.UNAVAILABLE, details="down"))
+    async with execution.watch(nodes=True, poll_interval=1) as watch:
+        first = asyncio.ensure_future(anext(watch))
+        for _ in range(60):
+            asked = backend.calls("ListNodeExecutions")
+            await clock().advance(1.2)
+            await eventually(lambda least=asked: backend.calls("ListNodeExecutions") > least)
+        assert [record.levelname for record in caplog.records if "down" in record.getMessage()] == ["WARNING"]
+        backend.misbehave()
+        await clock().advance(1.2)
+        assert isinstance(await first, NodeEvent)

@@ -24,7 +24,7 @@ LIMIT_PAUSE = 10.0
 """Seconds between two tries at a launch plan's limit, at the most."""
 
 OUTAGE_WARNING = 30.0
-"""Seconds after which an outage is worth a warning."""
+"""Seconds for which launches are held back until that is worth a warning."""
 
 _ON_THE_WAY = {Status.UNAVAILABLE, Status.DEADLINE_EXCEEDED, Status.CANCELLED}
 
@@ -59,7 +59,6 @@ class Hold:
     def held(self) -> Generator[None]:
         """Something failed, and is held while the block runs, however that ends."""
         self._held += 1
-        self._begun()
         try:
             yield
         finally:
@@ -117,9 +116,6 @@ class Hold:
     def close(self) -> None:
         """Nothing is held any more."""
 
-    def _begun(self) -> None:
-        """One more is held."""
-
     def _is_over_for(self, successes: int) -> bool:
         """Whether all may try that failed when there were that many successes."""
         return False
@@ -151,23 +147,20 @@ class Outage(Hold):
         self._error: FlyteError | None = None
 
     @override
-    def _begun(self) -> None:
-        if self._timer is None and not self._warned:
-            self._began = self._now()
-            self._timer = asyncio.get_running_loop().call_later(OUTAGE_WARNING, self._warn)
-
-    @override
     def succeeded(self) -> None:
         if self._held:
             if self._warned:
                 lasted = self._now() - self._began
-                logger.info("launching goes on: the server answers again after %.0f s", lasted)
+                logger.info("launching goes on, after it was held back for %.0f s", lasted)
             self.close()
         super().succeeded()
 
     @override
     async def turn(self, error: FlyteError, given_up: Callable[[], bool], tries: int = 0) -> bool:
         self._error = error
+        if self._timer is None and not self._warned:
+            self._began = self._now()
+            self._timer = asyncio.get_running_loop().call_later(OUTAGE_WARNING, self._warn)
         return await super().turn(error, given_up, tries)
 
     @override
@@ -182,6 +175,4 @@ class Outage(Hold):
 
     def _warn(self) -> None:
         self._timer, self._warned = None, True
-        logger.warning(
-            "launching is held back since the server has not answered for %g s: %s", OUTAGE_WARNING, self._error
-        )
+        logger.warning("launching has been held back for %g s, for calls fail: %s", OUTAGE_WARNING, self._error)

@@ -17,6 +17,7 @@ import argparse
 import asyncio
 import gc
 import json
+import logging
 import math
 import statistics
 import subprocess
@@ -183,6 +184,8 @@ async def compare(options: argparse.Namespace) -> dict[str, Any]:
 async def memory(options: argparse.Namespace) -> dict[str, Any]:
     """Bytes that each wait takes, beyond the execution itself, while the server does not answer."""
     executions = options.executions or 10_000
+
+    logging.getLogger("flyteasync").setLevel(logging.ERROR)  # that nobody answers is meant to be so
 
     async def all_at_once(remote: FlyteRemote, waiting: list[FlyteWorkflowExecution]) -> None:
         await remote.wait_all(waiting, timeout=3600)

@@ -5,6 +5,5 @@
 
 from .construction import dataclass
 from .message import Message, decode, encode
-from .single import single
 
-__all__ = ["Message", "dataclass", "decode", "encode", "single"]
+__all__ = ["Message", "dataclass", "decode", "encode"]

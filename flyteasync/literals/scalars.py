@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any, ClassVar
 
-from ..codec import single
+from ..codec.single import single
 from ..errors import FlyteValueException
 from ..idl import core
 from . import plain

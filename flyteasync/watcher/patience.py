@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..errors import (
     FlyteAuthenticationException,
@@ -27,16 +26,14 @@ AUTHENTICATION_LIMIT = 30.0
 OUTAGE_TOLD_AFTER = 30.0
 """Seconds without any answer after which it is worth a warning."""
 
-_TOO_LARGE = re.compile(r"larg|too big|exceed\w* .*size|size .*exceed|message size", re.IGNORECASE)
-
 
 def says_too_large(error: FlyteError) -> bool:
     """Whether a message is larger than somebody accepts; a limit of the rate of calls has the same status."""
     if not isinstance(error, FlyteResourceExhausted):
         return False
     # The server's words without what the call path puts after them: an execution may be called anything.
-    said = str(error) if error.method is None else str(error).rpartition(" (")[0]
-    return _TOO_LARGE.search(said) is not None
+    said = (str(error) if error.method is None else str(error).rpartition(" (")[0]).lower()
+    return "larg" in said or "too big" in said or ("size" in said and ("exceed" in said or "message" in said))
 
 
 def limits_rate(error: FlyteError) -> bool:
@@ -44,8 +41,7 @@ def limits_rate(error: FlyteError) -> bool:
     return isinstance(error, FlyteResourceExhausted) and not says_too_large(error)
 
 
-@dataclass(slots=True)
-class Trouble:
+class Trouble(NamedTuple):
     """What is met instead of answers about one execution.
 
     Attributes:
@@ -62,12 +58,23 @@ class Trouble:
     times: int = 0
     kind_since: float = 0.0
 
+    @classmethod
+    def after(cls, before: Trouble | None, error: FlyteError, now: float, *, believable: bool) -> Trouble:
+        """What is met after one more failure, which may be an answer or not."""
+        since, kind, times, kind_since = (now, None, 0, 0.0) if before is None else before[1:]
+        if not believable:
+            return cls(error, since, kind, times, kind_since)
+        if kind is not type(error):
+            times, kind_since = 0, now
+        return cls(error, since, type(error), times + 1, kind_since)
+
 
 class Patience:
     """Notes failures by execution, and tells which of them end the waits: answers that will not change."""
 
     def __init__(self) -> None:
         self._troubles: dict[Name, Trouble] = {}
+        self._last: tuple[Trouble | None, Trouble] | None = None
 
     def __len__(self) -> int:
         """Of how many executions the last question has failed."""
@@ -75,16 +82,16 @@ class Patience:
 
     def failed(self, name: Name, error: FlyteError, now: float) -> bool:
         """Note that a question failed; True if that ends the waits."""
-        trouble = self._troubles.get(name)
-        if trouble is None:
-            trouble = self._troubles[name] = Trouble(error, now)
-        trouble.error = error
         believed = _believed(error)
+        before, last = self._troubles.get(name), self._last
+        if last is not None and last[0] is before and last[1].error is error:
+            trouble = last[1]  # of all who were asked for in one question: ten thousand need not have each their own
+        else:
+            trouble = Trouble.after(before, error, now, believable=believed is not None)
+            self._last = before, trouble
+        self._troubles[name] = trouble
         if believed is None:
             return False
-        if trouble.kind is not type(error):
-            trouble.kind, trouble.times, trouble.kind_since = type(error), 0, now
-        trouble.times += 1
         times, seconds = believed
         return trouble.times >= times and now - trouble.kind_since >= seconds
 
@@ -93,6 +100,8 @@ class Patience:
         if self._troubles:
             for name in names:
                 self._troubles.pop(name, None)
+            if not self._troubles:
+                self._last = None
 
     def trouble(self, name: Name) -> Trouble | None:
         """What is met instead of answers about an execution; None if the last question was answered."""

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flyteasync.codec import encode, single
+from flyteasync.codec import encode
+from flyteasync.codec.single import single
 from flyteasync.errors import FlyteError, FlyteTypeException, FlyteValueException
 from flyteasync.idl import core
 

@@ -300,6 +300,13 @@ class Schedule:
             heapq.heappop(turns)
         return turns[0].due if turns else math.inf
 
+    def peek(self) -> float:
+        """As `next_due`, or earlier if those who are next wait no more; changes nothing, so that any thread may ask."""
+        try:
+            return self._turns[0].due
+        except IndexError:
+            return math.inf
+
     def take_due(self, now: float) -> list[Target]:
         """Take the targets that are due, and with them those that soon will be, so that they share one question.
 

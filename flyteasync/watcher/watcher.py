@@ -214,8 +214,8 @@ class Watcher:
 
     @property
     def lag(self) -> float:
-        """Seconds for which a question that is due was not asked."""
-        late = min(self._late_since, self._planner.schedule.next_due())
+        """Seconds for which a question that is due was not asked; may be read from any thread."""
+        late = min(self._late_since, self._planner.schedule.peek())
         return 0.0 if late == math.inf or self._loop is None else max(0.0, self._loop.time() - late)
 
     # Those who wait ...

@@ -141,6 +141,17 @@ def test_a_target_that_nobody_waits_for_is_not_asked_again_even_if_it_was_being_
     assert schedule.next_due() == 5.0
 
 
+def test_peeking_changes_nothing() -> None:
+    """Other threads do it, whenever they ask for metrics."""
+    schedule = Schedule()
+    assert schedule.peek() == math.inf
+    gone, row = join(schedule, 1, 1.0), join(schedule, 2, 2.0)
+    schedule.leave(gone)
+    assert [schedule.peek(), schedule.peek()] == [1.0, 1.0]
+    assert schedule.next_due() == schedule.peek() == 2.0
+    assert schedule.take_due(2.0) == [row.target]
+
+
 def test_targets_that_are_due_soon_share_the_question() -> None:
     schedule = Schedule()
     for index in range(3):

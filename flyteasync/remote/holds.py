@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing_extensions import override
 
 from ..errors import FlyteConcurrencyLimitReached, FlyteError, FlyteSystemException, Status
+from ..watcher.patience import limits_rate
 
 logger = logging.getLogger("flyteasync.launch")
 
@@ -31,6 +32,8 @@ _ON_THE_WAY = {Status.UNAVAILABLE, Status.DEADLINE_EXCEEDED, Status.CANCELLED}
 
 def is_outage(error: FlyteError) -> bool:
     """Whether the same would succeed if only the server could be reached."""
+    if limits_rate(error):
+        return True
     return isinstance(error, FlyteSystemException) and (error.retryable or error.status in _ON_THE_WAY)
 
 

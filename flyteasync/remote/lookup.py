@@ -10,14 +10,12 @@ from ..errors import FlyteDecodeError, FlyteEntityNotExistException, FlyteError,
 from ..idl import admin
 from ..idl.services import AdminService
 from ..watcher import Name
+from ..watcher.patience import limits_rate
 from .holds import is_outage
 
 FRESH = 10.0
 """Seconds for which an answer is relied on: creating an execution that another process has created meanwhile would
 overwrite its inputs."""
-
-_TOO_LARGE = (FlyteResourceExhausted, FlyteDecodeError)
-"""What half as many names may not meet."""
 
 
 class Lookup:
@@ -85,7 +83,9 @@ class Lookup:
         )
         try:
             answer = await self._admin.list_executions(request)
-        except _TOO_LARGE:
+        except (FlyteResourceExhausted, FlyteDecodeError) as error:
+            if limits_rate(error):  # asking for halves would be asking more often
+                raise
             middle = len(names) // 2
             return await self._ask(names[:middle]) | await self._ask(names[middle:])
         return {Name.of(execution.id).name: execution for execution in answer.executions}

@@ -46,14 +46,12 @@ class Trouble(NamedTuple):
 
     Attributes:
         error: the last failure.
-        since: when the first one was met.
         kind: the class of the last one that may be an answer.
         times: how often in a row it was met.
         kind_since: when it was met first.
     """
 
     error: FlyteError
-    since: float
     kind: type[FlyteError] | None = None
     times: int = 0
     kind_since: float = 0.0
@@ -61,12 +59,12 @@ class Trouble(NamedTuple):
     @classmethod
     def after(cls, before: Trouble | None, error: FlyteError, now: float, *, believable: bool) -> Trouble:
         """What is met after one more failure, which may be an answer or not."""
-        since, kind, times, kind_since = (now, None, 0, 0.0) if before is None else before[1:]
+        kind, times, kind_since = (None, 0, 0.0) if before is None else before[1:]
         if not believable:
-            return cls(error, since, kind, times, kind_since)
+            return cls(error, kind, times, kind_since)
         if kind is not type(error):
             times, kind_since = 0, now
-        return cls(error, since, type(error), times + 1, kind_since)
+        return cls(error, type(error), times + 1, kind_since)
 
 
 class Patience:

@@ -13,7 +13,9 @@ import pytest
 
 from flyteasync import FlyteRemote, FlyteWorkflowExecution
 from flyteasync.errors import FlyteUsageError
+from flyteasync.server import Fault
 from tests.support.backend import Backend, remote_of
+from tests.support.loop import eventually
 
 INPUTS = {"n": 3, "name": "x"}
 
@@ -34,6 +36,21 @@ async def test_an_execution_travels_with_all_that_it_shows(backend: Backend) -> 
     node = travelled.node_executions["n1"]
     assert dict(node.outputs) == {"o0": "hello x"}
     assert node.task_executions[0].task is not None
+
+
+async def test_an_execution_can_travel_while_its_values_are_loaded(backend: Backend) -> None:
+    execution = await backend.remote.execute(await backend.remote.fetch_launch_plan(name="nothing"))
+    backend.misbehave(Fault(method="GetExecutionData", kind="hang"))
+    waiting = asyncio.ensure_future(execution.wait(poll_interval=0))
+    await eventually(lambda: backend.server.stats.hits["GetExecutionData"])
+    copied, travelled = copy.copy(execution), pickle.loads(pickle.dumps(execution)).attach(backend.remote)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    backend.misbehave()
+    for other in (copied, travelled):
+        waiting = asyncio.ensure_future(other.wait(poll_interval=0))
+        await eventually(waiting.done)
+        assert (await waiting).is_successful
 
 
 async def test_it_is_attached_where_it_arrives(backend: Backend) -> None:

@@ -45,11 +45,12 @@ def names(count: int) -> list[str]:
 
 @pytest.mark.parametrize("named", [False, True], ids=["generated names", "names"])
 @pytest.mark.parametrize("method", ["CreateExecution", "*"])
-async def test_an_outage_uses_up_no_inputs(backend: Backend, named: bool, method: str) -> None:
+@pytest.mark.parametrize("status", [Status.UNAVAILABLE, Status.RESOURCE_EXHAUSTED], ids=["outage", "rate limit"])
+async def test_an_outage_uses_up_no_inputs(backend: Backend, status: Status, named: bool, method: str) -> None:
     plan = await backend.remote.fetch_launch_plan(name="nothing")
     view = backend.remote.with_options(**ONCE)
     given: Any = {"names": names(300)} if named else {}
-    backend.misbehave(Fault(method=method))
+    backend.misbehave(Fault(method=method, status=status, details="not now"))
     taking = asyncio.ensure_future(collect(view.execute_many(plan, [{}] * 300, outputs=False, **given, **SETTINGS)))
     failed = "CreateExecution" if method != "*" or not named else "ListExecutions"
     await passing(lambda: backend.server.stats.hits[failed] > 20)
